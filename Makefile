@@ -2,7 +2,7 @@
 # this file only sees to it that the machine has what a verb needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo test bench serve lint vectors fuzz doc clean-demo
+.PHONY: help setup setup-test build demo test bench serve lint vectors fuzz doc interop clean-demo
 
 # Rust is found where rustup puts it, whatever the login shell says.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -31,6 +31,9 @@ serve: build ## a platform on 127.0.0.1:7700; DIR=… for its state, LISTEN=… 
 
 test: setup-test ## unit tests, journeys, adversaries, crashes, other people's verifiers
 	@$(XTASK) test
+
+interop: setup-test ## fetch the verifiers that the interop tests call; then `cargo test` alone will do
+	@$(XTASK) interop
 
 lint: setup ## formatting, clippy, rustdoc, licences and advisories
 	@$(XTASK) lint

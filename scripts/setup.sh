@@ -47,6 +47,7 @@ for set in "$@"; do
         python_ok || need python3-venv "Python 3.11 or newer with venv: other people's COSE, HPKE and log verifiers"
         node_ok || need nodejs "Node.js 18 or newer: another HPKE implementation, with X-Wing"
         has npm || need npm "fetches that HPKE implementation"
+        [ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates "pip and npm check whom they talk to"
         postgres_ok || need postgresql "a server that the tests of the PostgreSQL source start for themselves"
         ;;
     *)

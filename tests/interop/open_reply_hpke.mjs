@@ -4,7 +4,7 @@
 //
 // FILE is JSON; numbers are the registry's (RFC 9180 section 7), bytes are hex:
 //
-//     {"kem": 25722, "kdf": 1, "aead": 1, "secret_key": "..", "enc": "..", "ciphertext": "..",
+//     {"kem": 25722, "kdf": 1, "aead": 3, "secret_key": "..", "enc": "..", "ciphertext": "..",
 //      "info": "..", "aad": ".."}
 //
 // KEM 25722 (0x647a) is X-Wing, whose secret key is the 32-byte seed; KEM 32 is X25519. Prints the
@@ -19,11 +19,12 @@ import {
   HkdfSha256,
   HkdfSha512,
 } from "@hpke/core";
+import { Chacha20Poly1305 } from "@hpke/chacha20poly1305";
 import { XWing } from "@hpke/hybridkem-x-wing";
 
 const KEMS = { 0x0020: DhkemX25519HkdfSha256, 0x647a: XWing };
 const KDFS = { 1: HkdfSha256, 3: HkdfSha512 };
-const AEADS = { 1: Aes128Gcm, 2: Aes256Gcm };
+const AEADS = { 1: Aes128Gcm, 2: Aes256Gcm, 3: Chacha20Poly1305 };
 
 const bytes = (hex) => new Uint8Array(Buffer.from(hex, "hex")).buffer;
 const packet = JSON.parse(readFileSync(process.argv[2], "utf8"));

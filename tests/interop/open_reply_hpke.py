@@ -4,7 +4,7 @@
 
 FILE is JSON; numbers are the registry's (RFC 9180 section 7), bytes are hex:
 
-    {"kem": 32, "kdf": 1, "aead": 1, "secret_key": "..", "enc": "..", "ciphertext": "..",
+    {"kem": 32, "kdf": 1, "aead": 3, "secret_key": "..", "enc": "..", "ciphertext": "..",
      "info": "..", "aad": ".."}
 
 KEM 32 is X25519, opened by pyhpke. KEM 25722 (0x647a) is X-Wing, opened by `cryptography`; its

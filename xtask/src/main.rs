@@ -21,6 +21,7 @@ xtask VERB
 
   demo                               three enterprises, one buyer, one auditor; state in ./demo
   test                               everything that has to pass
+  interop                            only fetch the verifiers that the interop tests call
   lint                               formatting, clippy, rustdoc, licences and advisories
   serve  [--dir D] [--listen A:P]    a platform to try things on
   bench  [--filter NAME]             kernels, then the load generator, in release
@@ -34,6 +35,7 @@ fn main() -> Result<()> {
     match args.verb().as_deref() {
         Some("demo") => args.finish().and_then(|()| demo::run()),
         Some("test") => args.finish().and_then(|()| test()),
+        Some("interop") => args.finish().and_then(|()| interop::prepare().map(drop)),
         Some("lint") => args.finish().and_then(|()| lint()),
         Some("doc") => args.finish().and_then(|()| doc()),
         Some("vectors") => args.finish().and_then(|()| vectors()),
