@@ -1,0 +1,5 @@
+//! Keys.
+mod random;
+pub mod seal;
+pub mod subject;
+pub mod tags;
