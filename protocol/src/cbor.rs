@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 #[non_exhaustive]
 pub enum DecodeError {
     /// Refused before a byte was read.
-    #[error("{size} bytes, more than the {limit} a {what} may have")]
+    #[error("{what}: {size} bytes, more than the {limit} allowed")]
     TooLong {
         /// What was expected.
         what: &'static str,
@@ -17,7 +17,7 @@ pub enum DecodeError {
         limit: usize,
     },
     /// Not CBOR, or CBOR of another shape.
-    #[error("not a {what}: {why}")]
+    #[error("{what} expected: {why}")]
     Shape {
         /// What was expected.
         what: &'static str,

@@ -133,7 +133,7 @@ fn typ_of(header: &Header) -> &str {
 
 fn parse(what: &'static str, bytes: &[u8]) -> Result<CoseSign1, DecodeError> {
     CoseSign1::from_tagged_slice(bytes)
-        .map_err(|e| DecodeError::Shape { what, why: format!("COSE_Sign1 expected: {e}") })
+        .map_err(|e| DecodeError::Shape { what, why: format!("not a COSE_Sign1: {e}") })
 }
 
 /// What an envelope says it was signed for, before it is read as that.

@@ -102,7 +102,7 @@ macro_rules! fixed_bytes {
 
         impl<'b, C> Decode<'b, C> for $name {
             fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-                Self::try_from(d.bytes()?).map_err(decode::Error::custom)
+                Self::try_from(d.bytes()?).map_err(|e| decode::Error::message(e.to_string()))
             }
         }
     };
@@ -225,7 +225,7 @@ impl<C> Encode<C> for Market {
 
 impl<'b, C> Decode<'b, C> for Market {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        Self::new(d.str()?).map_err(decode::Error::custom)
+        Self::new(d.str()?).map_err(|e| decode::Error::message(e.to_string()))
     }
 }
 
