@@ -44,7 +44,7 @@ bench: setup ## criterion kernels, then the load generator, both in release
 vectors: setup ## write vectors/ again and show what changed
 	@$(XTASK) vectors
 
-fuzz: setup ## TARGET=offer_decode SECONDS=60; without nightly it replays the corpus
+fuzz: setup ## TARGET=offer SECONDS=60; without cargo-fuzz it replays the vectors
 	@$(XTASK) fuzz $(if $(TARGET),--target $(TARGET)) $(if $(SECONDS),--seconds $(SECONDS))
 
 doc: setup ## the API documentation, in target/doc

@@ -9,12 +9,14 @@ mod demo;
 mod interop;
 mod shell;
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
 use args::Args;
-use shell::{Step, ask, cargo, note, tool};
+use shell::{Step, ask, cargo, note, shown, tool};
 
 const USAGE: &str = "\
 xtask VERB
@@ -26,7 +28,7 @@ xtask VERB
   serve  [--dir D] [--listen A:P]    a platform to try things on
   bench  [--filter NAME]             kernels, then the load generator, in release
   vectors                            write vectors/ again and show what changed
-  fuzz   [--target T] [--seconds N]  run one fuzz target, or replay the corpus of all
+  fuzz   [--target T] [--seconds N]  run one fuzz target, or replay the vectors against all
   doc                                the API documentation
 ";
 
@@ -134,35 +136,57 @@ fn bench(mut args: Args) -> Result<()> {
 /// The generator is part of the tests: what it writes is what they read.
 fn vectors() -> Result<()> {
     let _step = Step::start("vectors");
-    cargo(["run", "--package", "encrytrust-tests", "--bin", "vectors"]).run()?;
-    tool("git").args(["status", "--short", "--", "vectors"]).run()
+    cargo(["test", "--workspace", "--test", "vectors"]).env("UPDATE_VECTORS", "1").run()?;
+    tool("git").args(["status", "--short", "--", "vectors", "docs/spec"]).run()
 }
 
-/// libFuzzer needs a nightly compiler. Without one, every saved input still goes through its
-/// decoder, which is also what `make test` does.
+/// libFuzzer needs a nightly compiler. Without one, every vector and thousands of mutations still
+/// go through every decoder, which is also what `make test` does.
 fn fuzz(mut args: Args) -> Result<()> {
     let target = args.value("--target")?;
     let seconds = args.value("--seconds")?.unwrap_or_else(|| "60".into());
     args.finish()?;
     let seconds: u32 = seconds.parse().context("--seconds takes a whole number")?;
-    let fuzzer = ask(cargo(["+nightly", "fuzz", "--version"]));
-    match (target, fuzzer) {
-        (Some(target), Some(_)) => {
-            let _step = Step::start(&format!("{target} for {seconds} s"));
-            cargo(["+nightly", "fuzz", "run", &target, "--"])
-                .args([format!("-max_total_time={seconds}")])
-                .run()
-        }
-        (target, fuzzer) => {
-            match (target, fuzzer) {
-                (None, Some(_)) => note("no TARGET given: replaying the corpus of every target"),
-                _ => note(
-                    "no cargo-fuzz on a nightly compiler here (rustup toolchain install nightly; \
-                     cargo install cargo-fuzz): replaying the corpus of every target",
-                ),
-            }
-            let _step = Step::start("corpus replay");
-            cargo(["test", "--package", "encrytrust-fuzz"]).run()
-        }
+    let Some(target) = target else {
+        note("no TARGET given (encrytrust_fuzz::TARGETS has the names)");
+        return replay();
+    };
+    if ask(cargo(["+nightly", "fuzz", "--version"])).is_none() {
+        note("no cargo-fuzz on a nightly compiler here. To have it:");
+        note("  rustup toolchain install nightly && cargo install cargo-fuzz");
+        return replay();
     }
+    let corpus = seeds(&target)?;
+    let _step = Step::start(&format!("{target} for {seconds} s, corpus in {}", shown(&corpus)));
+    cargo(["+nightly", "fuzz", "run", "--features", "libfuzzer", "decode"])
+        .args([corpus])
+        .args(["--".to_owned(), format!("-max_total_time={seconds}")])
+        .env("FUZZ_TARGET", &target)
+        .run()
+}
+
+fn replay() -> Result<()> {
+    let _step = Step::start("every vector, and mutations of each, against every decoder");
+    cargo(["test", "--package", "encrytrust-fuzz"]).run()
+}
+
+/// A folder with the bytes of a target's vectors, one file each: where a fuzzer starts.
+fn seeds(target: &str) -> Result<PathBuf> {
+    let corpus = shell::target().join("fuzz-corpus").join(target);
+    fs::create_dir_all(&corpus).with_context(|| format!("make {}", corpus.display()))?;
+    let Ok(vectors) = fs::read_dir(shell::root().join("vectors").join(target)) else {
+        return Ok(corpus); // a target without vectors starts from nothing
+    };
+    for vector in vectors {
+        let path = vector?.path();
+        let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path)?)
+            .with_context(|| format!("read {}", path.display()))?;
+        let hex = json["bytes"].as_str().unwrap_or_default().as_bytes();
+        let digit = |d: u8| char::from(d).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let bytes: Option<Vec<u8>> =
+            hex.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?)).collect();
+        let bytes = bytes.with_context(|| format!("no hex in {}", path.display()))?;
+        fs::write(corpus.join(path.file_stem().unwrap_or_default()), bytes)?;
+    }
+    Ok(corpus)
 }

@@ -90,7 +90,7 @@ impl Tool {
 
     fn line(&self) -> String {
         let program = shown(Path::new(self.0.get_program()));
-        let words = self.0.get_args().map(|a| a.to_string_lossy().into_owned());
+        let words = self.0.get_args().map(|a| shown(Path::new(a)));
         std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
     }
 }
