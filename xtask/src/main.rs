@@ -7,6 +7,7 @@
 mod args;
 mod demo;
 mod interop;
+mod links;
 mod shell;
 
 use std::fs;
@@ -82,6 +83,10 @@ fn lint() -> Result<()> {
         cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
     }
     doc()?;
+    {
+        let _step = Step::start("links in the documents");
+        links::check()?;
+    }
     if ask(cargo(["deny", "--version"])).is_none() {
         note("skipped: licences and advisories. `cargo install cargo-deny` adds the check.");
         return Ok(());
