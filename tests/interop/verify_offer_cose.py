@@ -28,14 +28,18 @@ def main() -> int:
         message = file.read()
 
     # Only to learn which key and type are claimed; cwt decodes the message again for itself.
-    claimed = cbor2.loads(cbor2.loads(message).value[0])
-    kid, typ = claimed[KID], claimed[TYP]
+    try:
+        claimed = cbor2.loads(cbor2.loads(message).value[0])
+        kid, typ = claimed[KID], claimed[TYP]
+        # A COSE_Key (RFC 9053): key type OKP, curve Ed25519, algorithm EdDSA, x, and its kid.
+        key = COSEKey.new({1: 1, 2: kid, 3: -8, -1: 6, -2: kid})
+    except (cbor2.CBORDecodeError, AttributeError, IndexError, KeyError, ValueError) as fault:
+        print(f"no tagged COSE_Sign1 with kid and typ: {fault}", file=sys.stderr)
+        return 1
     if given.typ is not None and typ != given.typ:
         print(f"the message says it is {typ!r}, not {given.typ!r}", file=sys.stderr)
         return 1
 
-    # A COSE_Key (RFC 9053): key type OKP, curve Ed25519, algorithm EdDSA, x, and its kid.
-    key = COSEKey.new({1: 1, 2: kid, 3: -8, -1: 6, -2: kid})
     try:
         protected, unprotected, payload = COSE.new().decode_with_headers(
             message, key, external_aad=typ.encode()
