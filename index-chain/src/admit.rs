@@ -1,0 +1,419 @@
+//! Which entries a log takes: the same rules for the platform before, and for an auditor after.
+//!
+//! A message that is [`Verified`] is well-formed and signed; whether it may stand in the log
+//! depends on what stands there already. That is a [`View`]: the platform's is its database, an
+//! auditor's the log as far as it has read. Time is a [`Moment`]: the platform knows when it
+//! admits, an auditor only between which two blocks.
+//!
+//! | rule | refused as |
+//! |---|---|
+//! | it names this market | `wrong-market` |
+//! | the very same bytes are not in the log | not refused: [`Verdict::Present`] |
+//! | its key is in the pool of an approved participant | `key-not-admitted`, `key-suspended` |
+//! | an offer has begun and not ended | `offer-not-begun`, `offer-ended` |
+//! | a withdrawal or receipt is not from the future | `from-the-future` |
+//! | the offer it replaces, withdraws or settles exists | `offer-unknown` |
+//! | that offer is current | `offer-superseded`, `offer-withdrawn` |
+//! | that offer has the same signer and the same subject | `other-signer`, `other-subject` |
+//! | a receipt's halves belong together | `receipt-unsound` |
+//! | a receipt's delivery is by the offer's signer | `other-provider` |
+//! | a trade has one receipt | `trade-ended` |
+
+use std::collections::HashMap;
+
+use encrytrust_protocol::{
+    CLOCK_SKEW_MAX, EntryId, IndexEntry, Market, OfferId, PublicKey, Receipt, ReceiptError,
+    Subject, TradeId, UnixMillis, UnixSeconds, Verified,
+};
+
+/// What the rules need to know of a market's state.
+pub trait View {
+    /// What can go wrong in looking it up.
+    type Error;
+
+    /// The market.
+    fn market(&self) -> &Market;
+
+    /// Where an entry stands in the log of its kind, if it does.
+    fn position(&self, entry: &EntryId) -> Result<Option<u64>, Self::Error>;
+
+    /// What became of an offer, if there is one of this name.
+    fn offer(&self, offer: &OfferId) -> Result<Option<OfferState>, Self::Error>;
+
+    /// Where the receipt that ended a trade stands, if one did.
+    fn trade(&self, trade: &TradeId) -> Result<Option<u64>, Self::Error>;
+
+    /// Whether a key may add entries. Auditors cannot know and say [`KeyStanding::Admitted`].
+    fn key(&self, key: &PublicKey) -> Result<KeyStanding, Self::Error>;
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfferState {
+    /// Who signed it.
+    pub signer: PublicKey,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// Whether it still stands. Expiry is not recorded: it follows from the offer and the time.
+    pub standing: Standing,
+}
+
+/// Whether an offer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing has ended it.
+    Current,
+    /// A newer offer has replaced it.
+    Superseded,
+    /// Its signer has withdrawn it.
+    Withdrawn,
+}
+
+/// Whether a key may add entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// It is in the pool of an approved participant.
+    Admitted,
+    /// Its participant is suspended.
+    Suspended,
+    /// It is in no approved participant's pool.
+    Unknown,
+}
+
+/// When an entry was admitted, as well as one knows: Unix seconds, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    earliest: UnixSeconds,
+    latest: UnixSeconds,
+}
+
+impl Moment {
+    /// Now.
+    pub fn at(now: UnixSeconds) -> Self {
+        Self { earliest: now, latest: now }
+    }
+
+    /// Between two blocks, give or take [`CLOCK_SKEW_MAX`]: a producer's clock may have been set.
+    pub fn between(previous: Option<UnixMillis>, block: UnixMillis) -> Self {
+        let earliest = previous.map_or(0, |ms| (ms / 1_000).saturating_sub(CLOCK_SKEW_MAX));
+        Self { earliest, latest: block.div_ceil(1_000) }
+    }
+
+    /// The last second that a clock within the allowed skew can show.
+    fn horizon(self) -> UnixSeconds {
+        self.latest.saturating_add(CLOCK_SKEW_MAX)
+    }
+}
+
+/// What the rules say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be appended.
+    New,
+    /// It is in the log already, at this index: sending it twice changes nothing.
+    Present(u64),
+    /// It may not be appended.
+    Refused(Refusal),
+}
+
+/// Why an entry may not be appended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It belongs elsewhere.
+    #[error("it is for the market {found}; this is {expected}")]
+    WrongMarket {
+        /// This market.
+        expected: Market,
+        /// Named by the entry.
+        found: Market,
+    },
+    /// Nobody here vouches for its signer.
+    #[error("its signer {0} is not in the pool of an approved participant")]
+    KeyNotAdmitted(PublicKey),
+    /// Its signer's participant is suspended.
+    #[error("the participant that holds its signer {0} is suspended")]
+    KeySuspended(PublicKey),
+    /// Over before it was published.
+    #[error("the offer ended at {until}; it is {now} (Unix seconds)")]
+    OfferEnded {
+        /// Its first second after.
+        until: UnixSeconds,
+        /// When it came.
+        now: UnixSeconds,
+    },
+    /// Published before its time.
+    #[error("the offer begins at {from}; it is {now} (Unix seconds)")]
+    OfferNotBegun {
+        /// Its first second.
+        from: UnixSeconds,
+        /// When it came.
+        now: UnixSeconds,
+    },
+    /// Signed later than now.
+    #[error("it says it was signed at {at}; it is {now} (Unix seconds): set the signer's clock")]
+    FromTheFuture {
+        /// When it says it was signed.
+        at: UnixSeconds,
+        /// When it came.
+        now: UnixSeconds,
+    },
+    /// It refers to nothing.
+    #[error("there is no offer {0} in the index")]
+    OfferUnknown(OfferId),
+    /// A newer offer is in the way.
+    #[error("the offer {0} was superseded; refer to the newest one")]
+    OfferSuperseded(OfferId),
+    /// Withdrawn offers stay so.
+    #[error("the offer {0} was withdrawn; publish a new one that supersedes nothing")]
+    OfferWithdrawn(OfferId),
+    /// Only its signer ends an offer.
+    #[error("the offer {offer} is {owner}'s; {signer} cannot end it")]
+    OtherSigner {
+        /// The offer to be ended.
+        offer: OfferId,
+        /// Who signed that.
+        owner: PublicKey,
+        /// Who wants to end it.
+        signer: PublicKey,
+    },
+    /// An offer is ended under its own subject.
+    #[error("the offer {0} is about another subject")]
+    OtherSubject(OfferId),
+    /// A receipt whose halves do not belong together.
+    #[error("the receipt is unsound: {0}")]
+    ReceiptUnsound(#[from] ReceiptError),
+    /// Delivered by somebody who offered nothing.
+    #[error("the delivery is signed by {signer}; the offer is {owner}'s")]
+    OtherProvider {
+        /// Who signed the offer.
+        owner: PublicKey,
+        /// Who signed the delivery.
+        signer: PublicKey,
+    },
+    /// The first receipt of a trade is the one that counts.
+    #[error("the trade {trade} ended with the receipt at index {index}")]
+    TradeEnded {
+        /// The trade.
+        trade: TradeId,
+        /// Where its receipt stands.
+        index: u64,
+    },
+}
+
+impl Refusal {
+    /// The stable name of this kind of refusal: the last part of a problem document's `type`.
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::WrongMarket { .. } => "wrong-market",
+            Self::KeyNotAdmitted(_) => "key-not-admitted",
+            Self::KeySuspended(_) => "key-suspended",
+            Self::OfferEnded { .. } => "offer-ended",
+            Self::OfferNotBegun { .. } => "offer-not-begun",
+            Self::FromTheFuture { .. } => "from-the-future",
+            Self::OfferUnknown(_) => "offer-unknown",
+            Self::OfferSuperseded(_) => "offer-superseded",
+            Self::OfferWithdrawn(_) => "offer-withdrawn",
+            Self::OtherSigner { .. } => "other-signer",
+            Self::OtherSubject(_) => "other-subject",
+            Self::ReceiptUnsound(_) => "receipt-unsound",
+            Self::OtherProvider { .. } => "other-provider",
+            Self::TradeEnded { .. } => "trade-ended",
+        }
+    }
+}
+
+/// Either the verdict of a rule or a failed lookup, so that rules can end early with `?`.
+enum Stop<E> {
+    Verdict(Verdict),
+    Lookup(E),
+}
+
+impl<E> From<Refusal> for Stop<E> {
+    fn from(refusal: Refusal) -> Self {
+        Self::Verdict(Verdict::Refused(refusal))
+    }
+}
+
+fn settle<E>(outcome: Result<(), Stop<E>>) -> Result<Verdict, E> {
+    match outcome {
+        Ok(()) => Ok(Verdict::New),
+        Err(Stop::Verdict(verdict)) => Ok(verdict),
+        Err(Stop::Lookup(e)) => Err(e),
+    }
+}
+
+/// Judges an entry of the index.
+pub fn admit<V: View>(entry: &IndexEntry, view: &V, moment: Moment) -> Result<Verdict, V::Error> {
+    let judge = || {
+        belongs(entry.market(), &entry.id(), entry.signer(), view)?;
+        match entry {
+            IndexEntry::Offer(offer) => {
+                let valid = offer.message().valid;
+                if valid.until <= moment.earliest {
+                    let (until, now) = (valid.until, moment.earliest);
+                    return Err(Refusal::OfferEnded { until, now }.into());
+                }
+                if valid.from > moment.horizon() {
+                    let (from, now) = (valid.from, moment.latest);
+                    return Err(Refusal::OfferNotBegun { from, now }.into());
+                }
+            }
+            IndexEntry::Withdrawal(withdrawal) => not_later(withdrawal.message().at, moment)?,
+        }
+        let Some(ended) = entry.ends() else { return Ok(()) };
+        let state = view.offer(&ended).map_err(Stop::Lookup)?;
+        let state = state.ok_or(Refusal::OfferUnknown(ended))?;
+        if state.signer != entry.signer() {
+            let (owner, signer) = (state.signer, entry.signer());
+            return Err(Refusal::OtherSigner { offer: ended, owner, signer }.into());
+        }
+        if state.subject != entry.subject() {
+            return Err(Refusal::OtherSubject(ended).into());
+        }
+        match state.standing {
+            Standing::Current => Ok(()),
+            Standing::Superseded => Err(Refusal::OfferSuperseded(ended).into()),
+            Standing::Withdrawn => Err(Refusal::OfferWithdrawn(ended).into()),
+        }
+    };
+    settle(judge())
+}
+
+/// Judges an entry of the trades log.
+pub fn admit_receipt<V: View>(
+    receipt: &Verified<Receipt>,
+    view: &V,
+    moment: Moment,
+) -> Result<Verdict, V::Error> {
+    let judge = || {
+        belongs(&receipt.message().market, &receipt.id(), receipt.signer(), view)?;
+        not_later(receipt.message().at, moment)?;
+        let delivery = receipt.delivery().map_err(Refusal::from)?;
+        let (offer, trade) = (delivery.message().offer, delivery.message().trade);
+        let state = view.offer(&offer).map_err(Stop::Lookup)?;
+        let owner = state.ok_or(Refusal::OfferUnknown(offer))?.signer;
+        if owner != delivery.signer() {
+            return Err(Refusal::OtherProvider { owner, signer: delivery.signer() }.into());
+        }
+        match view.trade(&trade).map_err(Stop::Lookup)? {
+            Some(index) => Err(Refusal::TradeEnded { trade, index }.into()),
+            None => Ok(()),
+        }
+    };
+    settle(judge())
+}
+
+fn belongs<V: View>(
+    market: &Market,
+    id: &EntryId,
+    signer: PublicKey,
+    view: &V,
+) -> Result<(), Stop<V::Error>> {
+    if market != view.market() {
+        let (expected, found) = (view.market().clone(), market.clone());
+        return Err(Refusal::WrongMarket { expected, found }.into());
+    }
+    if let Some(index) = view.position(id).map_err(Stop::Lookup)? {
+        return Err(Stop::Verdict(Verdict::Present(index)));
+    }
+    match view.key(&signer).map_err(Stop::Lookup)? {
+        KeyStanding::Admitted => Ok(()),
+        KeyStanding::Suspended => Err(Refusal::KeySuspended(signer).into()),
+        KeyStanding::Unknown => Err(Refusal::KeyNotAdmitted(signer).into()),
+    }
+}
+
+fn not_later(at: UnixSeconds, moment: Moment) -> Result<(), Refusal> {
+    if at <= moment.horizon() {
+        return Ok(());
+    }
+    Err(Refusal::FromTheFuture { at, now: moment.latest })
+}
+
+/// A view with entries on top that are admitted and not yet in it, so that the entries of one
+/// request can refer to each other.
+#[derive(Debug)]
+pub struct Staging<'v, V> {
+    base: &'v V,
+    positions: HashMap<EntryId, u64>,
+    offers: HashMap<OfferId, OfferState>,
+    trades: HashMap<TradeId, u64>,
+}
+
+impl<'v, V: View> Staging<'v, V> {
+    /// Nothing staged yet.
+    pub fn new(base: &'v V) -> Self {
+        let (positions, offers, trades) = Default::default();
+        Self { base, positions, offers, trades }
+    }
+
+    /// Judges an index entry; if it is new, stages it as the one at `index`.
+    pub fn admit(
+        &mut self,
+        entry: &IndexEntry,
+        index: u64,
+        moment: Moment,
+    ) -> Result<Verdict, V::Error> {
+        let verdict = admit(entry, self, moment)?;
+        if verdict != Verdict::New {
+            return Ok(verdict);
+        }
+        self.positions.insert(entry.id(), index);
+        let (signer, subject) = (entry.signer(), entry.subject());
+        let standing = match entry {
+            IndexEntry::Offer(offer) => {
+                let state = OfferState { signer, subject, standing: Standing::Current };
+                self.offers.insert(offer.id(), state);
+                Standing::Superseded
+            }
+            IndexEntry::Withdrawal(_) => Standing::Withdrawn,
+        };
+        if let Some(ended) = entry.ends() {
+            self.offers.insert(ended, OfferState { signer, subject, standing });
+        }
+        Ok(verdict)
+    }
+
+    /// Judges a receipt; if it is new, stages it as the one at `index`.
+    pub fn admit_receipt(
+        &mut self,
+        receipt: &Verified<Receipt>,
+        index: u64,
+        moment: Moment,
+    ) -> Result<Verdict, V::Error> {
+        let verdict = admit_receipt(receipt, self, moment)?;
+        if let (Verdict::New, Ok(delivery)) = (&verdict, receipt.delivery()) {
+            self.positions.insert(receipt.id(), index);
+            self.trades.insert(delivery.message().trade, index);
+        }
+        Ok(verdict)
+    }
+}
+
+impl<V: View> View for Staging<'_, V> {
+    type Error = V::Error;
+
+    fn market(&self) -> &Market {
+        self.base.market()
+    }
+
+    fn position(&self, entry: &EntryId) -> Result<Option<u64>, V::Error> {
+        self.positions.get(entry).map_or_else(|| self.base.position(entry), |at| Ok(Some(*at)))
+    }
+
+    fn offer(&self, offer: &OfferId) -> Result<Option<OfferState>, V::Error> {
+        self.offers.get(offer).map_or_else(|| self.base.offer(offer), |state| Ok(Some(*state)))
+    }
+
+    fn trade(&self, trade: &TradeId) -> Result<Option<u64>, V::Error> {
+        self.trades.get(trade).map_or_else(|| self.base.trade(trade), |at| Ok(Some(*at)))
+    }
+
+    fn key(&self, key: &PublicKey) -> Result<KeyStanding, V::Error> {
+        self.base.key(key)
+    }
+}
+
+#[cfg(test)]
+mod tests;

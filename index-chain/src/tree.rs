@@ -1,0 +1,418 @@
+//! The Merkle tree of RFC 6962, section 2.1: roots, inclusion and consistency.
+//!
+//! The algorithms are those of the `tlog_tiles` crate (a port of Go's `x/mod/sumdb/tlog`); this
+//! module gives them our types, and bounds what reaches them. Own code is [`Frontier`]: the few
+//! hashes that stand for a whole tree while it grows.
+//!
+//! A *node* `(height, n)` is the root of the complete subtree over the leaves
+//! `n·2^height .. (n+1)·2^height`.
+
+use std::cell::RefCell;
+
+use encrytrust_protocol::{EntryId, Sha256Hash, TreeHead};
+use tlog_tiles::{Error as TlogError, Hash as TlogHash, HashReader};
+
+/// The largest tree this crate reasons about: 2^48 leaves, 89 years at 100,000 a second.
+pub const SIZE_MAX: u64 = 1 << 48;
+
+/// The most hashes a proof in a tree of [`SIZE_MAX`] leaves can have.
+pub const PROOF_HASHES_MAX: usize = 64;
+
+/// The root of the tree without leaves: SHA-256 of nothing.
+pub const EMPTY_ROOT: [u8; 32] = tlog_tiles::EMPTY_HASH.0;
+
+/// A proof that does not prove what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The proof leads to another root, or has a hash too many or too few.
+    #[error("the proof does not lead to the root {root} of {size} entries")]
+    Wrong {
+        /// The tree's size.
+        size: u64,
+        /// The tree's root.
+        root: Sha256Hash,
+    },
+    /// Nothing of this kind can be proved about such a tree.
+    #[error("no proof can exist: {0}")]
+    OutOfRange(String),
+}
+
+fn wrong(head: &TreeHead) -> ProofError {
+    ProofError::Wrong { size: head.size, root: head.root }
+}
+
+/// The hash of an inner node, SHA-256(0x01 ‖ left ‖ right).
+pub fn node_hash(left: &Sha256Hash, right: &Sha256Hash) -> Sha256Hash {
+    ours(tlog_tiles::node_hash(theirs(left), theirs(right)))
+}
+
+/// Checks that the tree `head` has the entry of hash `leaf` at `index` (RFC 6962, section 2.1.1).
+pub fn verify_inclusion(
+    proof: &[Sha256Hash],
+    index: u64,
+    leaf: &EntryId,
+    head: &TreeHead,
+) -> Result<(), ProofError> {
+    if index >= head.size || head.size > SIZE_MAX {
+        let TreeHead { size, .. } = head;
+        return Err(ProofError::OutOfRange(format!("entry {index} in a tree of {size}")));
+    }
+    if proof.len() > PROOF_HASHES_MAX {
+        return Err(wrong(head));
+    }
+    let proof: Vec<_> = proof.iter().map(theirs).collect();
+    let leaf = TlogHash(*leaf.as_bytes());
+    tlog_tiles::check_record(&proof, head.size, theirs(&head.root), index, leaf)
+        .map_err(|_| wrong(head))
+}
+
+/// Checks that the tree `new` begins with every entry of the tree `old` (RFC 6962, section 2.1.2).
+pub fn verify_consistency(
+    proof: &[Sha256Hash],
+    old: &TreeHead,
+    new: &TreeHead,
+) -> Result<(), ProofError> {
+    if old.size > new.size || new.size > SIZE_MAX {
+        return Err(ProofError::OutOfRange(format!("{} entries grown to {}", old.size, new.size)));
+    }
+    if proof.len() > PROOF_HASHES_MAX {
+        return Err(wrong(new));
+    }
+    if old.size == 0 {
+        let empty = proof.is_empty() && *old.root.as_bytes() == EMPTY_ROOT;
+        return if empty { Ok(()) } else { Err(wrong(old)) };
+    }
+    let proof: Vec<_> = proof.iter().map(theirs).collect();
+    tlog_tiles::check_tree(&proof, new.size, theirs(&new.root), old.size, theirs(&old.root))
+        .map_err(|_| wrong(new))
+}
+
+/// The nodes of some tree, wherever they are kept.
+pub(crate) trait Nodes {
+    type Error: From<ProofError>;
+
+    /// The node `(height, n)`; asked only for nodes that are complete in the tree.
+    fn node(&self, height: u8, n: u64) -> Result<Sha256Hash, Self::Error>;
+
+    fn root(&self, size: u64) -> Result<Sha256Hash, Self::Error> {
+        bounded(size)?;
+        with_reader(self, |reader| tlog_tiles::tree_hash(size, reader)).map(ours)
+    }
+
+    fn prove_inclusion(&self, index: u64, size: u64) -> Result<Vec<Sha256Hash>, Self::Error> {
+        bounded(size)?;
+        if index >= size {
+            let why = format!("entry {index} in a tree of {size}");
+            return Err(ProofError::OutOfRange(why).into());
+        }
+        let proof = with_reader(self, |reader| tlog_tiles::prove_record(size, index, reader))?;
+        Ok(proof.into_iter().map(ours).collect())
+    }
+
+    fn prove_consistency(&self, old: u64, new: u64) -> Result<Vec<Sha256Hash>, Self::Error> {
+        bounded(new)?;
+        if old > new {
+            return Err(ProofError::OutOfRange(format!("{old} entries grown to {new}")).into());
+        }
+        if old == 0 {
+            return Ok(Vec::new());
+        }
+        let proof = with_reader(self, |reader| tlog_tiles::prove_tree(new, old, reader))?;
+        Ok(proof.into_iter().map(ours).collect())
+    }
+}
+
+fn bounded(size: u64) -> Result<(), ProofError> {
+    if size <= SIZE_MAX {
+        return Ok(());
+    }
+    Err(ProofError::OutOfRange(format!("a tree of {size} entries, more than {SIZE_MAX}")))
+}
+
+/// Carries our error through `tlog_tiles`, whose reader can only return its own.
+struct Reader<'a, N: Nodes + ?Sized>(&'a N, RefCell<Option<N::Error>>);
+
+impl<N: Nodes + ?Sized> HashReader for Reader<'_, N> {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<TlogHash>, TlogError> {
+        let read = |index: &u64| {
+            let (height, n) = tlog_tiles::split_stored_hash_index(*index);
+            self.0.node(height, n).map(|hash| theirs(&hash))
+        };
+        indexes.iter().map(read).collect::<Result<_, _>>().map_err(|e| {
+            *self.1.borrow_mut() = Some(e);
+            TlogError::BadMath
+        })
+    }
+}
+
+fn with_reader<N: Nodes + ?Sized, T>(
+    nodes: &N,
+    work: impl FnOnce(&Reader<'_, N>) -> Result<T, TlogError>,
+) -> Result<T, N::Error> {
+    let reader = Reader(nodes, RefCell::new(None));
+    work(&reader).map_err(|e| {
+        let ours = reader.1.take();
+        ours.unwrap_or_else(|| ProofError::OutOfRange(e.to_string()).into())
+    })
+}
+
+pub(crate) fn theirs(hash: &Sha256Hash) -> TlogHash {
+    TlogHash(*hash.as_bytes())
+}
+
+pub(crate) fn ours(hash: TlogHash) -> Sha256Hash {
+    Sha256Hash::from(hash.0)
+}
+
+/// A growing tree, remembered by the roots of its complete subtrees: at most 48 hashes.
+///
+/// Adding a leaf costs one hash on average and the root costs as many as there are subtrees, so a
+/// root can be had at every block of a log of millions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    /// Largest subtree first: one for each bit set in `size`.
+    peaks: Vec<Sha256Hash>,
+}
+
+impl Frontier {
+    /// The tree without leaves.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next leaf.
+    pub fn push(&mut self, leaf: &EntryId) {
+        self.push_with(leaf, |_, _| {});
+    }
+
+    /// Adds the next leaf and shows every node `(height, hash)` this completes, the leaf itself
+    /// (height 0) first.
+    pub fn push_with(&mut self, leaf: &EntryId, mut completed: impl FnMut(u8, &Sha256Hash)) {
+        let mut hash = Sha256Hash::from(*leaf.as_bytes());
+        completed(0, &hash);
+        let mut height = 0;
+        while self.size >> height & 1 == 1 {
+            let left = self.peaks.pop().expect("one peak for each bit set in the size");
+            hash = node_hash(&left, &hash);
+            height += 1;
+            completed(height, &hash);
+        }
+        self.peaks.push(hash);
+        self.size += 1;
+    }
+
+    /// The number of leaves.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Size and root.
+    pub fn head(&self) -> TreeHead {
+        let mut peaks = self.peaks.iter().rev();
+        let root = match peaks.next() {
+            None => Sha256Hash::from(EMPTY_ROOT),
+            Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
+        };
+        TreeHead { size: self.size, root }
+    }
+
+    /// The tree over the first `size` leaves of `nodes`.
+    pub(crate) fn of<N: Nodes>(nodes: &N, size: u64) -> Result<Self, N::Error> {
+        bounded(size)?;
+        let indexes = tlog_tiles::sub_tree_index(0, size, Vec::new()).into_iter();
+        let read = |index| {
+            let (height, n) = tlog_tiles::split_stored_hash_index(index);
+            nodes.node(height, n)
+        };
+        Ok(Self { size, peaks: indexes.map(read).collect::<Result<_, _>>()? })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use encrytrust_protocol::leaf_hash;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// RFC 6962, section 2.1, word for word.
+    pub(crate) fn naive_root(leaves: &[EntryId]) -> Sha256Hash {
+        match leaves {
+            [] => Sha256Hash::from(EMPTY_ROOT),
+            [leaf] => Sha256Hash::from(*leaf.as_bytes()),
+            _ => {
+                let (left, right) = leaves.split_at(largest_power_below(leaves.len()));
+                node_hash(&naive_root(left), &naive_root(right))
+            }
+        }
+    }
+
+    /// RFC 6962, section 2.1.1: PATH(m, D[n]).
+    fn naive_path(m: usize, leaves: &[EntryId]) -> Vec<Sha256Hash> {
+        if leaves.len() == 1 {
+            return Vec::new();
+        }
+        let k = largest_power_below(leaves.len());
+        let (left, right) = leaves.split_at(k);
+        let (mut path, other) = if m < k {
+            (naive_path(m, left), naive_root(right))
+        } else {
+            (naive_path(m - k, right), naive_root(left))
+        };
+        path.push(other);
+        path
+    }
+
+    /// RFC 6962, section 2.1.2: SUBPROOF(m, D[n], b).
+    fn naive_subproof(m: usize, leaves: &[EntryId], whole: bool) -> Vec<Sha256Hash> {
+        if m == leaves.len() {
+            return if whole { Vec::new() } else { vec![naive_root(leaves)] };
+        }
+        let k = largest_power_below(leaves.len());
+        let (left, right) = leaves.split_at(k);
+        let (mut proof, other) = if m <= k {
+            (naive_subproof(m, left, whole), naive_root(right))
+        } else {
+            (naive_subproof(m - k, right, false), naive_root(left))
+        };
+        proof.push(other);
+        proof
+    }
+
+    fn largest_power_below(n: usize) -> usize {
+        1 << (n - 1).ilog2()
+    }
+
+    pub(crate) fn leaves(count: usize) -> Vec<EntryId> {
+        (0..count).map(|i| leaf_hash(&i.to_be_bytes())).collect()
+    }
+
+    struct InMemory(Vec<EntryId>);
+
+    impl Nodes for InMemory {
+        type Error = ProofError;
+        fn node(&self, height: u8, n: u64) -> Result<Sha256Hash, ProofError> {
+            let (width, n) = (1usize << height, n as usize);
+            Ok(naive_root(&self.0[n * width..(n + 1) * width]))
+        }
+    }
+
+    fn head(leaves: &[EntryId]) -> TreeHead {
+        TreeHead { size: leaves.len() as u64, root: naive_root(leaves) }
+    }
+
+    #[test]
+    fn the_roots_of_the_certificate_transparency_test_vectors() {
+        // From certificate-transparency's merkletree tests: eight inputs, eight roots.
+        let inputs = [
+            "",
+            "00",
+            "10",
+            "2021",
+            "3031",
+            "40414243",
+            "5051525354555657",
+            "606162636465666768696a6b6c6d6e6f",
+        ];
+        let roots = [
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+            "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+            "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+            "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+        ];
+        let mut frontier = Frontier::new();
+        assert_eq!(*frontier.head().root.as_bytes(), EMPTY_ROOT);
+        for (input, root) in inputs.iter().zip(roots) {
+            frontier.push(&leaf_hash(&hex::decode(input).unwrap()));
+            assert_eq!(frontier.head().root.to_string(), root);
+        }
+    }
+
+    #[test]
+    fn a_frontier_shows_every_node_it_completes() {
+        let leaves = leaves(300);
+        let mut frontier = Frontier::new();
+        let mut tiles = Vec::new();
+        for leaf in &leaves {
+            frontier.push_with(leaf, |height, hash| {
+                if height == 8 {
+                    tiles.push(*hash);
+                }
+            });
+        }
+        assert_eq!(tiles, [naive_root(&leaves[..256])]);
+        assert_eq!(frontier, Frontier::of(&InMemory(leaves), 300).unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn proofs_are_those_of_the_rfc(new in 1usize..70, a in 0usize..70, b in 0usize..70) {
+            let (index, old) = (a % new, b % (new + 1));
+            let leaves = leaves(new);
+            let nodes = InMemory(leaves.clone());
+            let (old_head, new_head) = (head(&leaves[..old]), head(&leaves));
+            prop_assert_eq!(nodes.root(new as u64).unwrap(), new_head.root);
+
+            let path = nodes.prove_inclusion(index as u64, new as u64).unwrap();
+            prop_assert_eq!(&path, &naive_path(index, &leaves));
+            verify_inclusion(&path, index as u64, &leaves[index], &new_head).unwrap();
+
+            let proof = nodes.prove_consistency(old as u64, new as u64).unwrap();
+            if old > 0 {
+                prop_assert_eq!(&proof, &naive_subproof(old, &leaves, true));
+            }
+            verify_consistency(&proof, &old_head, &new_head).unwrap();
+        }
+
+        #[test]
+        fn a_changed_proof_proves_nothing(
+            size in 2usize..70, a in 0usize..70, at in any::<prop::sample::Index>(), bit in 0u8..8,
+        ) {
+            let index = a % size;
+            let leaves = leaves(size);
+            let nodes = InMemory(leaves.clone());
+            let whole = head(&leaves);
+            let verify = |proof: &[Sha256Hash]| {
+                verify_inclusion(proof, index as u64, &leaves[index], &whole)
+            };
+            let path = nodes.prove_inclusion(index as u64, size as u64).unwrap();
+            let mut flipped = path.clone();
+            let victim = at.index(flipped.len());
+            let mut bytes = *flipped[victim].as_bytes();
+            bytes[7] ^= 1 << bit;
+            flipped[victim] = Sha256Hash::from(bytes);
+            prop_assert!(verify(&flipped).is_err());
+            prop_assert!(verify(&path[1..]).is_err());
+            prop_assert!(verify(&[&path[..], &path[..1]].concat()).is_err());
+            let other = (index + 1) % size;
+            prop_assert!(verify_inclusion(&path, other as u64, &leaves[index], &whole).is_err());
+
+            let old = head(&leaves[..index + 1]);
+            let mut proof = nodes.prove_consistency(old.size, whole.size).unwrap();
+            proof.push(old.root);
+            prop_assert!(verify_consistency(&proof, &old, &whole).is_err());
+        }
+    }
+
+    #[test]
+    fn impossible_questions_are_refused() {
+        let nodes = InMemory(leaves(3));
+        assert!(matches!(nodes.prove_inclusion(3, 3), Err(ProofError::OutOfRange(_))));
+        assert!(matches!(nodes.prove_consistency(4, 3), Err(ProofError::OutOfRange(_))));
+        assert!(matches!(nodes.root(u64::MAX), Err(ProofError::OutOfRange(_))));
+        let huge = TreeHead { size: u64::MAX, root: nodes.root(3).unwrap() };
+        assert!(verify_inclusion(&[], 0, &nodes.0[0], &huge).is_err());
+        assert!(verify_consistency(&[], &huge, &huge).is_err());
+        let long = vec![huge.root; 100_000];
+        let head = TreeHead { size: 3, ..huge };
+        assert!(verify_inclusion(&long, 0, &nodes.0[0], &head).is_err());
+        let empty_with_wrong_root = TreeHead { size: 0, ..huge };
+        assert!(verify_consistency(&[], &empty_with_wrong_root, &head).is_err());
+    }
+}
