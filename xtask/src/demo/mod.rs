@@ -94,14 +94,14 @@ pub(crate) fn run() -> Result<()> {
     share_out(&mut stage)?;
     let market = open_market(&mut stage)?;
     join(&mut stage, &market)?;
-    open_nodes(&mut stage)?;
+    let bank_address = open_nodes(&mut stage)?;
     publish(&mut stage)?;
     let offers = find(&mut stage)?;
     get(&mut stage, &offers)?;
     audit(&mut stage, &market, &offers)?;
     tamper(&mut stage)?;
     drop(stage);
-    farewell(&market, &offers, started);
+    farewell(&market, &bank_address, &offers[0], started);
     Ok(())
 }
 
@@ -169,28 +169,27 @@ fn join(stage: &mut Stage, market: &Market) -> Result<()> {
     Ok(())
 }
 
-fn open_nodes(stage: &mut Stage) -> Result<()> {
+/// Starts the nodes; returns where the bank's listens.
+fn open_nodes(stage: &mut Stage) -> Result<String> {
     stage.scene("Each enterprise starts its node");
     stage.say(
         "A node answers buyers from the company's own table. The telecom opens no port: its node \
          fetches requests from the platform's relay, which passes sealed packets and can open none.",
     );
+    let mut listening = Vec::new();
     for Enterprise { dir, port, .. } in &ENTERPRISES {
-        match port {
-            Some(port) => {
-                let address = free_address(*port)?;
-                let endpoint = format!("http://{address}");
-                let listen = ["--listen", &address, "--endpoint", &endpoint];
-                stage.serve(
-                    dir,
-                    Some(&address),
-                    &[&["node", "serve", "--dir", dir][..], &listen].concat(),
-                )?;
-            }
-            None => stage.serve(dir, None, &["node", "serve", "--dir", dir])?,
-        }
+        let serve = ["node", "serve", "--dir", dir];
+        let Some(port) = port else {
+            stage.serve(dir, None, &serve)?;
+            continue;
+        };
+        let address = free_address(*port)?;
+        let endpoint = format!("http://{address}");
+        let reached = ["--listen", &address, "--endpoint", &endpoint];
+        stage.serve(dir, Some(&address), &[&serve[..], &reached].concat())?;
+        listening.push(address);
     }
-    Ok(())
+    listening.into_iter().next().context("the bank's node listens")
 }
 
 fn publish(stage: &mut Stage) -> Result<()> {
@@ -200,45 +199,20 @@ fn publish(stage: &mut Stage) -> Result<()> {
          blinded; the columns' names; a salted hash of the values; a price; a signature. The platform \
          answers when all of it is on disk, and with proofs that it is in the log.",
     );
-    let ids = ID_COLUMNS.join(",");
-    for e in &ENTERPRISES {
-        let source = format!("csv:data/{}", e.share.file);
-        let columns = e.share.columns.join(",");
-        stage.ets(&[
-            "publish",
-            "--dir",
-            e.dir,
-            "--source",
-            &source,
-            "--id-columns",
-            &ids,
-            "--columns",
-            &columns,
-            "--price",
-            e.price,
-            "--title",
-            e.title,
-        ])?;
+    for enterprise in &ENTERPRISES {
+        publish_table(stage, enterprise)?;
     }
-    stage.say("Run again, nothing happens: only new, changed and vanished rows make entries.");
-    let e = &ENTERPRISES[2];
-    let source = format!("csv:data/{}", e.share.file);
-    let columns = e.share.columns.join(",");
-    stage.ets(&[
-        "publish",
-        "--dir",
-        e.dir,
-        "--source",
-        &source,
-        "--id-columns",
-        &ids,
-        "--columns",
-        &columns,
-        "--price",
-        e.price,
-        "--title",
-        e.title,
-    ])?;
+    stage.say("Once more, and nothing happens: only new, changed and vanished rows make entries.");
+    publish_table(stage, &ENTERPRISES[2])
+}
+
+fn publish_table(stage: &Stage, enterprise: &Enterprise) -> Result<()> {
+    let Enterprise { dir, share, title, price, .. } = enterprise;
+    let source = format!("csv:data/{}", share.file);
+    let (ids, columns) = (ID_COLUMNS.join(","), share.columns.join(","));
+    let table = ["--source", &source, "--id-columns", &ids, "--columns", &columns];
+    let terms = ["--price", price, "--title", title];
+    stage.ets(&[&["publish", "--dir", dir][..], &table, &terms].concat())?;
     Ok(())
 }
 
@@ -250,7 +224,7 @@ fn find(stage: &mut Stage) -> Result<Vec<Found>> {
     let name = person.name.to_uppercase();
     stage.say(&format!(
         "{} asks for a loan. The platform evaluates the blinded ID and returns a proof that it used \
-         its one key, then sees a tag that it cannot turn back into a name. The companies notice nothing.",
+         its one key. Then it sees a tag, which names nobody; the companies see nothing at all.",
         person.name
     ));
     let query = ["find", "--dir", LENDER.0, "--id", &id, "--id", &name];
@@ -327,30 +301,30 @@ fn tamper(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-fn farewell(market: &Market, offers: &[Found], started: Instant) {
+fn farewell(market: &Market, bank_address: &str, bought: &Found, started: Instant) {
     let Market { address, url, .. } = market;
-    let bank_offer = &offers[0].id;
+    let Found { id: offer, record } = bought;
     let person = Person::of_row(ROW + 1);
+    let (id, name) = (person.national_id, person.name);
+    let took = started.elapsed().as_secs_f32();
     println!(
-        "\nThe whole story took {:.0} s. The servers have stopped; what they made is in demo/.
+        "
+The whole story took {took:.0} s. The servers have stopped; what they made is in demo/.
 
 Look around:
-  ls demo demo/platform demo/bank
-  cat demo/lender/../{record}
+  cat demo/README.txt
+  cat demo/{record}
 
-Try next, with `export PATH=$PWD/target/debug:$PATH; cd demo`:
-  ets audit --dir auditor                                   # offline, any time
-  ets audit --dir forged                                    # caught again
-  ets platform serve --dir platform &                       # the market opens again on {address}
-  ets node serve --dir bank --listen 127.0.0.1:7711 &       # and so does the bank
+Try next:
+  export PATH=$PWD/target/debug:$PATH; cd demo
+  ets audit --dir auditor                                # offline, any time
+  ets audit --dir forged                                 # caught again
+  ets platform serve --dir platform &                    # the market opens again on {address}
+  ets node serve --dir bank --listen {bank_address} &    # and so does the bank
   ets find --dir lender --id {id} --id '{name}'
-  ets get --dir lender {bank_offer} --out again.json
-  xdg-open {url}/docs                                       # the HTTP API
-  make interop                                              # other people's verifiers (docs/guide/audit.md)",
-        started.elapsed().as_secs_f32(),
-        record = offers[0].record,
-        id = person.national_id,
-        name = person.name,
+  ets get --dir lender {offer} --out again.json
+  open {url}/docs in a browser                           # the HTTP API
+  cd ..; make interop                                    # others' verifiers: docs/guide/audit.md"
     );
 }
 
