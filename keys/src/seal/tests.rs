@@ -36,6 +36,33 @@ fn published_base_mode_vectors_open() {
     }
 }
 
+/// Packets that other HPKE libraries open too: see their `source`.
+#[test]
+fn packets_of_this_protocol_open() {
+    for text in [
+        include_str!("../../../vectors/hpke/request_x25519.json"),
+        include_str!("../../../vectors/hpke/request_xwing.json"),
+        include_str!("../../../vectors/hpke/reply_x25519.json"),
+        include_str!("../../../vectors/hpke/reply_xwing.json"),
+    ] {
+        let v: Value = serde_json::from_str(text).unwrap();
+        let id = |field| array(&hex_of(&v["context"], field));
+        let market;
+        let context = if v["purpose"] == "request" {
+            market = Market::new(v["context"]["market"].as_str().unwrap()).unwrap();
+            SealContext::Request { market: &market, provider: id("provider").into() }
+        } else {
+            let [trade, offer] = ["trade", "offer"].map(|field| id(field).into());
+            SealContext::Reply { trade, offer, block: id("block").into() }
+        };
+        assert_eq!(context.info(), hex_of(&v, "info"));
+        let packet = SealedPacket::decode(&hex_of(&v, "packet")).unwrap();
+        let key = SealKey::from_secret(packet.suite, &array(&hex_of(&v, "secret_key")));
+        assert_eq!(**key.public().key, hex_of(&v, "public_key"));
+        assert_eq!(*key.open(&context, b"", &packet).unwrap(), hex_of(&v, "plaintext"));
+    }
+}
+
 #[test]
 fn x_wing_draft_vectors() {
     use hpke::{Deserializable, Kem, kem::XWing};
