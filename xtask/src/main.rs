@@ -12,6 +12,7 @@ mod shell;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -33,7 +34,17 @@ xtask VERB
   doc                                the API documentation
 ";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut args = Args::from_env();
     match args.verb().as_deref() {
         Some("demo") => args.finish().and_then(|()| demo::run()),

@@ -323,7 +323,7 @@ Try next:
   ets node serve --dir bank --listen {bank_address} &    # and so does the bank
   ets find --dir lender --id {id} --id '{name}'
   ets get --dir lender {offer} --out again.json
-  open {url}/docs in a browser                           # the HTTP API
+  curl {url}/v1/openapi.json          # the HTTP API; /docs for people
   cd ..; make interop                                    # others' verifiers: docs/guide/audit.md"
     );
 }

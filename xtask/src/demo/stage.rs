@@ -63,7 +63,7 @@ impl Stage {
 
     fn close_scene(&mut self) {
         if let Some(started) = self.scene_started.take() {
-            println!("\n  ({:.1} s)", started.elapsed().as_secs_f32());
+            println!("  ({:.1} s)", started.elapsed().as_secs_f32());
         }
     }
 
