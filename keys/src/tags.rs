@@ -40,7 +40,7 @@
 
 use std::fmt;
 
-use encrytrust_protocol::{SubjectTag, TagRequest};
+use encrytrust_protocol::{SubjectTag, TagAnswer, TagRequest};
 use sha2::{Digest, Sha256};
 use voprf::{
     BlindedElement, EvaluationElement, Group, Proof, Ristretto255, VoprfClient, VoprfServer,
@@ -106,15 +106,6 @@ pub struct TagKey(VoprfServer<Ristretto255>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TagPublicKey([u8; ELEMENT_LEN]);
 
-/// What the platform answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evaluation {
-    /// Evaluated elements, 32 bytes each, in the order of the blinded ones.
-    pub evaluated: Vec<u8>,
-    /// One DLEQ proof for all of them: c ‖ s.
-    pub proof: [u8; 64],
-}
-
 /// IDs that wait for the platform's answer, with the blinds that will undo the blinding.
 pub struct BlindedIds {
     ids: Vec<SubjectId>,
@@ -156,7 +147,7 @@ impl TagKey {
 
     /// Evaluates a batch of blinded elements, 32 bytes each, and proves that all were evaluated
     /// under this key.
-    pub fn evaluate(&self, blinded: &[u8]) -> Result<Evaluation, TagError> {
+    pub fn evaluate(&self, blinded: &[u8]) -> Result<TagAnswer, TagError> {
         self.evaluate_with(blinded, &mut OsRandom)
     }
 
@@ -164,7 +155,7 @@ impl TagKey {
         &self,
         blinded: &[u8],
         proof_randomness: &mut R,
-    ) -> Result<Evaluation, TagError> {
+    ) -> Result<TagAnswer, TagError> {
         check_batch(blinded.len().div_ceil(ELEMENT_LEN))?;
         let blinded = read_elements(blinded, BlindedElement::deserialize)
             .map_err(|index| TagError::BadBlinded { index })?;
@@ -172,8 +163,11 @@ impl TagKey {
             .0
             .batch_blind_evaluate(proof_randomness, &blinded)
             .expect("the batch is shorter than 2^16");
-        let evaluated = result.messages.iter().flat_map(EvaluationElement::serialize).collect();
-        Ok(Evaluation { evaluated, proof: result.proof.serialize().into() })
+        let evaluated = result.messages.iter().flat_map(EvaluationElement::serialize);
+        Ok(TagAnswer {
+            evaluated: evaluated.collect::<Vec<u8>>().into(),
+            proof: result.proof.serialize().to_vec().into(),
+        })
     }
 }
 

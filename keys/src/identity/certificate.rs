@@ -38,6 +38,11 @@ impl ValidCertificate {
         &self.0.issuer
     }
 
+    /// The first second it is valid at.
+    pub fn not_before(&self) -> UnixSeconds {
+        self.0.not_before
+    }
+
     /// The last second it is valid at.
     pub fn not_after(&self) -> UnixSeconds {
         self.0.not_after

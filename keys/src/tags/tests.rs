@@ -65,8 +65,8 @@ fn rfc_9497_vectors() {
 
         let mut randomness = Scalars(vec![hex_of(&v["proof_random_scalar"])]);
         let answer = key.evaluate_with(&elements, &mut randomness).unwrap();
-        assert_eq!(answer.evaluated, hex_list(&v["evaluated"]).concat());
-        assert_eq!(answer.proof.to_vec(), hex_of(&v["proof"]));
+        assert_eq!(**answer.evaluated, hex_list(&v["evaluated"]).concat());
+        assert_eq!(**answer.proof, hex_of(&v["proof"]));
 
         let clients: Vec<_> = blinded.into_iter().map(|b| b.state).collect();
         let evaluated = read_elements(&answer.evaluated, EvaluationElement::deserialize).unwrap();
@@ -140,7 +140,7 @@ fn swapped_answers_are_refused() {
 #[test]
 fn faults_of_the_platform_are_named() {
     let key = TagKey::generate();
-    let finalize = |change: fn(&mut Evaluation)| {
+    let finalize = |change: fn(&mut TagAnswer)| {
         let blinded = BlindedIds::blind(ids(2)).unwrap();
         let mut answer = key.evaluate(blinded.elements()).unwrap();
         change(&mut answer);
