@@ -2,7 +2,8 @@
 
     verify_tlog.py URL VKEY [--older CHECKPOINT]... [--proof PROOF --leaf ENTRY]...
 
-URL is the log's prefix (…/log/index), VKEY its verifier key. aics-tlog fetches the checkpoint,
+URL is the log's prefix (…/log/index). VKEY is the log's verifier key, or the market's: a market signs
+each of its logs with its one key, under the name <market>/<log>. aics-tlog fetches the checkpoint,
 verifies its signature and origin, and reads every tile and entry bundle back against its root; each
 CHECKPOINT seen earlier has to be signed by the same key and to be a prefix of the tree of now. Then
 proofbundle verifies each .tlog-proof file against the entry's bytes, offline. Prints what was
@@ -18,6 +19,7 @@ from aics_tlog import (
     VerifiedTileReader,
     audit_tiles,
     consistency_proof_from_tiles,
+    format_vkey,
     inclusion_proof_from_tiles,
     parse_checkpoint,
     parse_note,
@@ -25,12 +27,22 @@ from aics_tlog import (
     verify_checkpoint,
     verify_consistency,
     verify_leaf_inclusion,
+    vkey_from_ed25519,
 )
 from proofbundle.tlogproof import verify_tlog_proof
 
 
 class Refused(Exception):
     """What does not hold, in a sentence."""
+
+
+def log_key(vkey: str, url: str):
+    """The log's key: as given, or the market's under the log's name, the last word of the URL."""
+    key = parse_vkey(vkey)
+    log = url.rstrip("/").rsplit("/", 1)[1]
+    if log not in ("index", "trades") or key.name.endswith("/" + log):
+        return key
+    return vkey_from_ed25519(f"{key.name}/{log}", key.public_key)
 
 
 def signed_head(note: bytes, key, what: str):
@@ -43,7 +55,7 @@ def signed_head(note: bytes, key, what: str):
 
 
 def check(given) -> dict:
-    key = parse_vkey(given.vkey)
+    key = log_key(given.vkey, given.url)
     reader = HttpTileReader([given.url])
     head = signed_head(reader.read_checkpoint(), key, "the checkpoint")
     if head.size == 0:
@@ -69,7 +81,7 @@ def check(given) -> dict:
     for proof_path, leaf_path in zip(given.proof, given.leaf, strict=True):
         with open(proof_path, encoding="utf-8") as proof, open(leaf_path, "rb") as leaf:
             verdict = verify_tlog_proof(
-                proof.read(), leaf.read(), given.vkey, expected_origin=key.name
+                proof.read(), leaf.read(), format_vkey(key), expected_origin=key.name
             )
         if not verdict["ok"]:
             raise Refused(f"{proof_path}: {verdict}")
