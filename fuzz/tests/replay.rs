@@ -91,7 +91,7 @@ fn vectors_do_not_break_any_decoder() {
 #[test]
 fn mutated_vectors_do_not_break_any_decoder() {
     let seeds = corpus();
-    let config = Config { cases: 5_000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
     // The same cases every time: a red run is red again for whoever looks into it.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
