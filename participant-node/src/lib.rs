@@ -1,1 +1,75 @@
-//! participant-node
+//! Provider and buyer: what a participant runs (white paper, sections 6.2 to 6.6).
+//!
+//! Everything starts from a [`Node`], which lives in a directory of its own:
+//!
+//! ```text
+//! Node::init(dir, options)                 meet a platform, under its pinned key
+//! Node::open(dir, passphrase)
+//!   .join(identity)  .status()             take part
+//!   .keys_add(count)                       more keys to trade under
+//!   .publish(&spec, progress)              provider: rows become offers; data never leaves
+//!   .serve(&options, stop)                 provider: answer requests, directly or by relay
+//!   .find(&id, local, progress)            buyer: look a subject up; nobody learns whom
+//!   .get(offer, out)                       buyer: request, open, verify, receipt
+//!   .sync(progress)  .prove(offer)         download the chain; a proof for others
+//! sync_copy(dir, url, vkey, progress)      the same download, without a node
+//! ```
+//!
+//! Two rules hold throughout. Whatever is received is verified before it is believed, and an
+//! [error](NodeError) says which party's word did not hold. Whatever the node promises is on disk
+//! before it leaves, so that a process killed at any instant can be started again and goes on.
+//!
+//! # What a thief of the directory gets
+//!
+//! With `keys/`, everything: the node's voice and its vault. Without, which subjects are known by
+//! tag (not by ID) and how many offers there are; every entry of the vault is sealed.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use encrytrust_participant_node::{InitOptions, Node};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = InitOptions {
+//!     platform: "https://market.example".into(),
+//!     vkey: Some("market.example+0b7a9c1e+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".into()),
+//!     name: "Muster Bank".into(),
+//!     passphrase: None,
+//! };
+//! Node::init("bank", options).await?;
+//! let bank = Node::open("bank", None)?;
+//!
+//! let id = ["ZZ-000042-96".to_owned()];
+//! for offer in bank.find(&id, false, &|_| {}).await?.offers {
+//!     println!("{} for {}", offer.title, offer.price);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod error;
+mod files;
+mod node;
+mod publish;
+mod report;
+pub mod source;
+mod vault;
+
+pub use client::ClientError;
+pub use encrytrust_keys::files::Passphrase;
+pub use error::{ErrorKind, NodeError};
+pub use node::Node;
+pub use report::*;
+pub use vault::VaultError;
+
+/// Runs work that blocks, on a thread where that does no harm.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => panic!("the runtime was shut down while it was needed"),
+        },
+    }
+}
