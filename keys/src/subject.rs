@@ -12,6 +12,9 @@
 //! An ID of several columns is its canonical values in the agreed order, joined by U+001F. Step 4
 //! keeps that character out of the values, so two different lists never join to the same ID.
 //!
+//! Unicode keeps these forms for every character it has assigned; one assigned after the Unicode
+//! version of this build may change its form with the next.
+//!
 //! The same in Python, for IDs without default-ignorables:
 //!
 //! ```text

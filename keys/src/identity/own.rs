@@ -56,11 +56,11 @@ impl Identity {
     /// Reads a certificate chain, leaf first, and its PKCS#8 key. The two may be one text.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
         let what = "PKCS#8 private key";
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| {
+        let key = PrivateKeyDer::from_pem_slice(key).map(Zeroizing::new).map_err(|e| {
             let why = format!("{e:?}; an encrypted one is decrypted by: openssl pkcs8 -in KEY");
             IdentityError::Pem { what, why }
         })?;
-        let PrivateKeyDer::Pkcs8(key) = key else {
+        let PrivateKeyDer::Pkcs8(key) = &*key else {
             let why = "convert it with: openssl pkcs8 -topk8 -nocrypt -in KEY".to_owned();
             return Err(IdentityError::Pem { what, why });
         };
