@@ -103,7 +103,7 @@ fn lint() -> Result<()> {
         return Ok(());
     }
     let _step = Step::start("licences, sources, bans");
-    cargo(["deny", "--offline", "check", "licenses", "bans", "sources"]).run()?;
+    cargo(["deny", "check", "licenses", "bans", "sources"]).run()?;
     // Advisories live in a repository of their own, which not every machine can reach.
     if cargo(["deny", "check", "advisories"]).run().is_err() {
         if std::env::var_os("CI").is_some() {
