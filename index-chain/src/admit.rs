@@ -22,8 +22,8 @@
 use std::collections::HashMap;
 
 use encrytrust_protocol::{
-    CLOCK_SKEW_MAX, EntryId, IndexEntry, Market, OfferId, PublicKey, Receipt, ReceiptError,
-    Subject, TradeId, UnixMillis, UnixSeconds, Verified,
+    CLOCK_SKEW_MAX, Delivery, EntryId, IndexEntry, Market, OfferId, PublicKey, Receipt,
+    ReceiptError, Subject, TradeId, UnixMillis, UnixSeconds, Verified,
 };
 
 /// What the rules need to know of a market's state.
@@ -280,17 +280,47 @@ pub fn admit<V: View>(entry: &IndexEntry, view: &V, moment: Moment) -> Result<Ve
     settle(judge())
 }
 
+/// A receipt and the delivery inside it, both signatures checked, and checked to belong together.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    receipt: Verified<Receipt>,
+    delivery: Verified<Delivery>,
+}
+
+impl Settlement {
+    /// Opens a receipt; what is unsound in itself is refused as [`Refusal::ReceiptUnsound`].
+    pub fn of(receipt: Verified<Receipt>) -> Result<Self, Refusal> {
+        let delivery = receipt.delivery()?;
+        Ok(Self { receipt, delivery })
+    }
+
+    /// The buyer's half, around the other.
+    pub fn receipt(&self) -> &Verified<Receipt> {
+        &self.receipt
+    }
+
+    /// The provider's half.
+    pub fn delivery(&self) -> &Verified<Delivery> {
+        &self.delivery
+    }
+
+    /// The trade it ends.
+    pub fn trade(&self) -> TradeId {
+        self.delivery.message().trade
+    }
+}
+
 /// Judges an entry of the trades log.
-pub fn admit_receipt<V: View>(
-    receipt: &Verified<Receipt>,
+pub fn admit_settlement<V: View>(
+    settlement: &Settlement,
     view: &V,
     moment: Moment,
 ) -> Result<Verdict, V::Error> {
+    let Settlement { receipt, delivery } = settlement;
     let judge = || {
         belongs(&receipt.message().market, &receipt.id(), receipt.signer(), view)?;
         not_later(receipt.message().at, moment)?;
-        let delivery = receipt.delivery().map_err(Refusal::from)?;
-        let (offer, trade) = (delivery.message().offer, delivery.message().trade);
+        let (offer, trade) = (delivery.message().offer, settlement.trade());
         let state = view.offer(&offer).map_err(Stop::Lookup)?;
         let owner = state.ok_or(Refusal::OfferUnknown(offer))?.signer;
         if owner != delivery.signer() {
@@ -382,10 +412,14 @@ impl<'v, V: View> Staging<'v, V> {
         index: u64,
         moment: Moment,
     ) -> Result<Verdict, V::Error> {
-        let verdict = admit_receipt(receipt, self, moment)?;
-        if let (Verdict::New, Ok(delivery)) = (&verdict, receipt.delivery()) {
+        let settlement = match Settlement::of(receipt.clone()) {
+            Ok(settlement) => settlement,
+            Err(refusal) => return Ok(Verdict::Refused(refusal)),
+        };
+        let verdict = admit_settlement(&settlement, self, moment)?;
+        if verdict == Verdict::New {
             self.positions.insert(receipt.id(), index);
-            self.trades.insert(delivery.message().trade, index);
+            self.trades.insert(settlement.trade(), index);
         }
         Ok(verdict)
     }

@@ -6,6 +6,7 @@
 //! are inputs, there is no clock, no socket and no async runtime.
 
 pub mod admit;
+pub mod audit;
 pub mod block;
 pub mod chain;
 pub mod checkpoint;

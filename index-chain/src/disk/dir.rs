@@ -15,7 +15,7 @@ use super::{Disk, DiskFile};
 pub struct Dir {
     root: PathBuf,
     /// Held while this value lives, so that two processes cannot append to one log.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Dir {
@@ -33,18 +33,22 @@ impl Dir {
             ),
             fs::TryLockError::Error(e) => e,
         })?;
-        Ok(Self { root, _lock: Some(lock) })
+        Ok(Self { root, lock: Some(lock) })
     }
 
-    /// A directory to look at. Nothing is locked: a writer may be at work in it.
-    pub fn shared(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), _lock: None }
+    /// A directory to look at. Nothing in it can be changed through this value, and nothing is
+    /// locked: a writer may be at work in it.
+    pub fn read_only(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), lock: None }
     }
 }
 
 impl Disk for Dir {
     fn open(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.root.join(path);
+        if self.lock.is_none() {
+            return Ok(Arc::new(File::open(path)?));
+        }
         let parent = parent(&path)?;
         let known = path.exists();
         if !known {
@@ -68,6 +72,9 @@ impl Disk for Dir {
 
     fn replace(&self, path: &str, content: &[u8]) -> io::Result<()> {
         let path = self.root.join(path);
+        if self.lock.is_none() {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         let parent = parent(&path)?;
         create_dir_durably(parent)?;
         let mut temporary = path.clone().into_os_string();
@@ -163,5 +170,19 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
         drop(first);
         assert!(Dir::exclusive(home.path()).is_ok());
+    }
+
+    #[test]
+    fn a_reader_changes_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let writer = Dir::exclusive(home.path()).unwrap();
+        writer.open("entries").unwrap().append(b"one").unwrap();
+        let reader = Dir::read_only(home.path());
+        let file = reader.open("entries").unwrap();
+        assert_eq!(file.len().unwrap(), 3);
+        assert!(file.append(b"two").is_err());
+        assert!(reader.replace("checkpoint", b"1").is_err());
+        assert!(reader.open("missing").is_err());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "the file and the lock");
     }
 }

@@ -36,7 +36,7 @@ pub(crate) use open::cut_tail;
 pub use open::{Cut, Recovery};
 pub use reader::LogReader;
 pub(crate) use reader::NamedFile;
-pub(crate) use scan::{Batch, Scan};
+pub(crate) use scan::{Batch, Scan, Scanned};
 
 use crate::{
     disk::{Dir, Disk},

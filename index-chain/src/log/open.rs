@@ -7,13 +7,13 @@
 //! what follows is a torn tail. It is cut off, and the bytes are kept beside the file as
 //! `<file>.torn-<offset>`.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use encrytrust_protocol::{EntryId, TreeHead};
 
 use super::{
-    HASH, LEVELS, Log, LogError, Pending, TILE_WIDTH,
-    reader::{Extent, Files, NamedFile, STRIDE},
+    HASH, Log, LogError, Pending, TILE_WIDTH,
+    reader::{Extent, Files, NamedFile},
     scan::Scan,
 };
 use crate::{disk::Disk, tree::Frontier};
@@ -57,23 +57,13 @@ pub(super) fn open(
     name: &str,
     sealed: Option<&TreeHead>,
 ) -> Result<(Log, Recovery), LogError> {
-    let path = |file: &str| match name {
-        "." => file.to_owned(),
-        _ => format!("{name}/{file}"),
-    };
-    let entries = Arc::new(NamedFile::open(&*disk, path("entries"))?);
-    let mut hashes = Vec::with_capacity(LEVELS);
-    for level in 0..LEVELS {
-        hashes.push(NamedFile::open(&*disk, path(&format!("hashes.{level}")))?);
-    }
-    let hashes: [NamedFile; LEVELS] =
-        hashes.try_into().expect("as many were pushed as the array holds");
-
-    let floor = Floor::find(sealed, &hashes)?;
-    let found = read_all(&entries, &hashes[0], &floor)?;
+    let files = Files::open(&*disk, name)?;
+    let Files { entries, hashes, .. } = &files;
+    let floor = Floor::find(sealed, hashes)?;
+    let found = read_all(entries, &hashes[0], &floor)?;
 
     let mut recovery = Recovery::default();
-    recovery.cut.extend(cut_tail(&*disk, &entries, found.extent.end)?);
+    recovery.cut.extend(cut_tail(&*disk, entries, found.extent.end)?);
     recovery.cut.extend(cut_tail(&*disk, &hashes[0], found.extent.size * HASH)?);
     for (file, roots) in hashes[1..].iter().zip(&found.roots) {
         if repair(file, roots)? {
@@ -81,8 +71,7 @@ pub(super) fn open(
         }
     }
 
-    let extent = RwLock::new(found.extent);
-    let files = Files { name: name.to_owned(), entries, hashes, extent };
+    *files.extent_mut() = found.extent;
     let log = Log {
         files: Arc::new(files),
         frontier: found.frontier,
@@ -157,19 +146,14 @@ fn read_all(
         let stored = leaves.read(first * HASH, batch.len() as u64 * HASH)?;
         let stored = stored.as_chunks::<32>().0;
         for (i, (computed, stored)) in batch.leaf_hashes().iter().zip(stored).enumerate() {
-            let index = first + i as u64;
+            let (index, at) = (first + i as u64, batch.offset_of(i));
             if computed.as_bytes() != stored {
                 let stored = EntryId::from(*stored);
-                let at = batch.offset_of(i);
                 Contradiction::mismatch(entries, at, index, computed, &stored)
                     .refuse_if_covered(floor, index)?;
-                found.extent.end = at;
                 return Ok(found);
             }
-            if index % STRIDE == 0 {
-                found.extent.signposts.push(batch.offset_of(i));
-            }
-            found.extent.size += 1;
+            found.extent.add(at, batch.offset_of(i + 1));
             found.frontier.push_with(computed, |height, hash| match height {
                 8 => found.roots[0].extend_from_slice(hash.as_bytes()),
                 16 => found.roots[1].extend_from_slice(hash.as_bytes()),
@@ -177,7 +161,6 @@ fn read_all(
             });
             check_seal(&found, floor, leaves)?;
         }
-        found.extent.end = scan.offset();
     }
 }
 
@@ -267,7 +250,7 @@ fn keep(disk: &dyn Disk, path: &str, content: &[u8]) -> Result<String, LogError>
 
 /// Makes a derived file hold exactly `roots`; answers whether it did not.
 fn repair(file: &NamedFile, roots: &[u8]) -> Result<bool, LogError> {
-    let stored = file.read(0, file.len()?)?;
+    let stored = file.read_whole()?;
     if stored == roots {
         return Ok(false);
     }

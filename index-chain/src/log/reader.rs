@@ -52,8 +52,12 @@ impl NamedFile {
         self.named(self.file.len())
     }
 
+    pub(crate) fn read_whole(&self) -> Result<Vec<u8>, LogError> {
+        self.read(0, self.len()?)
+    }
+
     pub(crate) fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>, LogError> {
-        let len = usize::try_from(len).expect("no read is longer than a few tiles or bundles");
+        let len = usize::try_from(len).expect("no file part that is read at once exceeds memory");
         self.named(read_vec(&*self.file, offset, len))
     }
 }
@@ -78,7 +82,29 @@ pub(super) struct Extent {
     pub(super) signposts: Vec<u64>,
 }
 
+impl Extent {
+    /// Adds the entry that stands between two offsets.
+    pub(super) fn add(&mut self, start: u64, end: u64) {
+        if self.size.is_multiple_of(STRIDE) {
+            self.signposts.push(start);
+        }
+        self.size += 1;
+        self.end = end;
+    }
+}
+
 impl Files {
+    /// Opens the files; nothing of them counts as committed yet.
+    pub(super) fn open(disk: &dyn Disk, name: &str) -> Result<Self, LogError> {
+        let open = |file: &str| {
+            let path = if name == "." { file.to_owned() } else { format!("{name}/{file}") };
+            NamedFile::open(disk, path)
+        };
+        let entries = Arc::new(open("entries")?);
+        let hashes = [open("hashes.0")?, open("hashes.1")?, open("hashes.2")?];
+        Ok(Self { name: name.to_owned(), entries, hashes, extent: RwLock::default() })
+    }
+
     pub(super) fn extent(&self) -> RwLockReadGuard<'_, Extent> {
         self.extent.read().unwrap_or_else(PoisonError::into_inner)
     }

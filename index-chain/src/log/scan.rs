@@ -5,8 +5,11 @@ use std::{ops::Range, sync::Arc};
 use encrytrust_protocol::{EntryId, leaf_hash};
 use rayon::prelude::*;
 
-use super::LogError;
-use crate::log::reader::NamedFile;
+use super::{
+    LogError, LogReader,
+    reader::{Files, NamedFile},
+};
+use crate::disk::Disk;
 
 /// Bytes read at once.
 const CHUNK: u64 = 4 << 20;
@@ -19,6 +22,38 @@ pub(crate) struct Scan {
     offset: u64,
     /// Where the file ends.
     end: u64,
+}
+
+/// The files of a log that somebody else writes. What has been scanned, and found right, can be
+/// read at random like a log of one's own.
+#[derive(Debug)]
+pub(crate) struct Scanned(Arc<Files>);
+
+impl Scanned {
+    pub(crate) fn open(disk: &dyn Disk, name: &str) -> Result<Self, LogError> {
+        Ok(Self(Arc::new(Files::open(disk, name)?)))
+    }
+
+    pub(crate) fn entries(&self) -> Arc<NamedFile> {
+        Arc::clone(&self.0.entries)
+    }
+
+    /// The file of a level.
+    pub(crate) fn hashes(&self, level: usize) -> &NamedFile {
+        &self.0.hashes[level]
+    }
+
+    /// Takes in the entries that follow.
+    pub(crate) fn extend(&self, batch: &Batch) {
+        let mut extent = self.0.extent_mut();
+        for i in 0..batch.len() {
+            extent.add(batch.offset_of(i), batch.offset_of(i + 1));
+        }
+    }
+
+    pub(crate) fn reader(&self) -> LogReader {
+        LogReader::new(Arc::clone(&self.0))
+    }
 }
 
 /// Consecutive whole entries.
@@ -34,11 +69,6 @@ impl Scan {
     pub(crate) fn new(entries: Arc<NamedFile>, offset: u64) -> Result<Self, LogError> {
         let end = entries.len()?;
         Ok(Self { entries, offset, end })
-    }
-
-    /// The file's path.
-    pub(crate) fn path(&self) -> &str {
-        &self.entries.path
     }
 
     /// Where the next entry begins.
