@@ -1,7 +1,8 @@
 //! What can go wrong, whose fault it is, and what to do next.
 
+use encrytrust_index_chain::copy::CopyError;
 use encrytrust_keys::files::FileError;
-use encrytrust_protocol::{DecodeError, Problem};
+use encrytrust_protocol::{DecodeError, OfferId, Problem};
 
 use crate::{client::ClientError, source::SourceError, vault::VaultError};
 
@@ -32,6 +33,25 @@ pub enum NodeError {
     /// What the node remembers cannot be read or written.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The copy of the chain cannot be read or written.
+    #[error("copy: {0}")]
+    Copy(#[from] CopyError),
+    /// The offer cannot be taken any more.
+    #[error("offer {offer} {state}")]
+    Gone {
+        /// The offer.
+        offer: OfferId,
+        /// What became of it.
+        state: &'static str,
+    },
+    /// The record was delivered and verified, and its receipt is not on the log of trades yet.
+    #[error("the record is in {out}, but its receipt is not on the log of trades: {source}")]
+    Unsettled {
+        /// Where the record is.
+        out: String,
+        /// Why.
+        source: Box<NodeError>,
+    },
     /// The provider's node refused.
     #[error("the provider {provider} refused: {problem}")]
     Provider {
@@ -94,7 +114,10 @@ impl NodeError {
             },
             Self::Platform(error) if error.is_untrue() => ErrorKind::Verification,
             Self::Mismatch { .. } | Self::Untrue { .. } => ErrorKind::Verification,
+            Self::Unsettled { source, .. } => source.kind(),
             Self::State { .. }
+            | Self::Gone { .. }
+            | Self::Copy(_)
             | Self::Secret(_)
             | Self::Platform(_)
             | Self::Vault(_)
@@ -110,6 +133,10 @@ impl NodeError {
             Self::Mismatch { .. } => Some(
                 "the receipt that says so is on the log of trades; show the evidence to the market's operator",
             ),
+            Self::Gone { .. } => Some("look the subject up again: ets find"),
+            Self::Unsettled { .. } => {
+                Some("nothing is lost: the receipt is sent with the next purchase")
+            }
             Self::Untrue { .. } => Some("trust nothing this party says until it is explained"),
             _ => None,
         }

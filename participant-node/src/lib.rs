@@ -8,7 +8,7 @@
 //!   .join(identity)  .status()             take part
 //!   .keys_add(count)                       more keys to trade under
 //!   .publish(&spec, progress)              provider: rows become offers; data never leaves
-//!   .serve(&options, stop)                 provider: answer requests, directly or by relay
+//!   .serve(&options, started, stop)        provider: answer requests, directly or by relay
 //!   .find(&id, local, progress)            buyer: look a subject up; nobody learns whom
 //!   .get(offer, out)                       buyer: request, open, verify, receipt
 //!   .sync(progress)  .prove(offer)         download the chain; a proof for others
@@ -47,16 +47,22 @@
 //! # }
 //! ```
 
+mod buy;
 mod client;
+mod copy;
+
 mod error;
 mod files;
+mod membership;
 mod node;
 mod publish;
 mod report;
+mod serve;
 pub mod source;
 mod vault;
 
 pub use client::ClientError;
+pub use copy::sync_copy;
 pub use encrytrust_keys::files::Passphrase;
 pub use error::{ErrorKind, NodeError};
 pub use node::Node;

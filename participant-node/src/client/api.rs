@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use encrytrust_index_chain::{
     checkpoint::{LogName, SignedCheckpoint},
     note::Vkey,
@@ -304,31 +305,15 @@ impl Platform {
         self.http.get_json("list of blocks", &format!("v1/blocks?from={from}&limit={limit}")).await
     }
 
-    /// Hashes of a tile (C2SP tlog-tiles).
-    pub(crate) async fn tile(
-        &self,
-        log: LogName,
-        level: u8,
-        n: u64,
-        width: u64,
-    ) -> Result<Vec<u8>, ClientError> {
-        let path = format!("log/{log}/tile/{level}/{}", tile_name(n, width));
-        let tile = self.http.get(&path, 32 * 256).await?;
-        if tile.len() as u64 != 32 * width {
-            return Err(ClientError::malformed("tile", format!("{} bytes", tile.len())));
+    /// Proof that an offer is in the index, in the form of C2SP tlog-proof; not checked yet.
+    pub(crate) async fn offer_proof(&self, id: &OfferId) -> Result<String, ClientError> {
+        let view: OneOfferView = self.http.get_json("offer", &format!("v1/offers/{id}")).await?;
+        let mut text = format!("c2sp.org/tlog-proof@v1\nindex {}\n", view.offer.index);
+        for hash in &view.offer.proof {
+            text.push_str(&BASE64_STANDARD.encode(&hash.0));
+            text.push('\n');
         }
-        Ok(tile)
-    }
-
-    /// Entries of a bundle, each behind its length (C2SP tlog-tiles).
-    pub(crate) async fn bundle(
-        &self,
-        log: LogName,
-        n: u64,
-        width: u64,
-    ) -> Result<Vec<u8>, ClientError> {
-        let path = format!("log/{log}/tile/entries/{}", tile_name(n, width));
-        self.http.get(&path, 256 * (2 + encrytrust_protocol::ENTRY_BYTES_MAX)).await
+        Ok(format!("{text}\n{}", view.checkpoint))
     }
 
     /// The block a buyer relies on: the one its newest checkpoint of the index names.
@@ -340,27 +325,4 @@ impl Platform {
 /// The name of a trade in a log line.
 pub(crate) fn short(id: &TradeId) -> String {
     id.to_string().chars().take(12).collect()
-}
-
-/// `x001/x234/067`, and `.p/<width>` when the tile is not full.
-fn tile_name(n: u64, width: u64) -> String {
-    let mut name = format!("{:03}", n % 1000);
-    let mut rest = n / 1000;
-    while rest > 0 {
-        name = format!("x{:03}/{name}", rest % 1000);
-        rest /= 1000;
-    }
-    if width < 256 { format!("{name}.p/{width}") } else { name }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tile_name;
-
-    #[test]
-    fn tiles_are_named_as_the_specification_has_it() {
-        assert_eq!(tile_name(0, 256), "000");
-        assert_eq!(tile_name(1_234_067, 256), "x001/x234/067");
-        assert_eq!(tile_name(5, 7), "005.p/7");
-    }
 }

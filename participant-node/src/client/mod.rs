@@ -111,6 +111,14 @@ impl ClientError {
         }
     }
 
+    /// The HTTP status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { problem, .. } => Some(problem.status),
+            _ => None,
+        }
+    }
+
     pub(crate) fn untrue(why: impl ToString) -> Self {
         Self::Untrue { party: PLATFORM.into(), why: why.to_string() }
     }

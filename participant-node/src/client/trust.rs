@@ -17,6 +17,7 @@ use std::{
 use encrytrust_index_chain::{
     checkpoint::{LogName, SignedCheckpoint},
     note::Vkey,
+    tiles::Resource,
     tree::{verify_consistency, verify_inclusion},
 };
 use encrytrust_protocol::{EntryId, Sha256Hash, TreeHead};
@@ -210,8 +211,8 @@ impl Platform {
                 }
             };
             for (level, n) in missing {
-                let width = width(level, n, new);
-                tiles.insert((level, n), self.tile(log, level, n, width).await?);
+                let tile = Resource::Tile { level, n, width: width(level, n, new) };
+                tiles.insert((level, n), self.resource(log, tile).await?);
             }
         }
         Err(ClientError::untrue(format!("the tiles of its {log} log are not those of a tree")))

@@ -44,9 +44,9 @@ use crate::{
     error::NodeError,
     files::now,
     node::Node,
-    report::{Progress, PublishSpec, Published, RefusedRow, Step},
+    report::{Progress, PublishSpec, Published, RefusedRow},
     source::{Place, Row, Source},
-    vault::{Bytes32, Ended, Held, Pending, Sent, Terms},
+    vault::{Ended, Held, Pending, Sent, Terms},
 };
 
 /// Entries in one submission.

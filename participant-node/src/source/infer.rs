@@ -107,9 +107,7 @@ mod tests {
         assert_eq!(kind_of(&["1", "2.50"]), ColumnKind::Decimal);
         assert_eq!(kind_of(&["9223372036854775808"]), ColumnKind::Decimal);
         assert_eq!(kind_of(&["true", "false"]), ColumnKind::Boolean);
-        for text in
-            [&["007"][..], &["1", "x"], &["1e5"], &["+1"], &["-0"], &["yes"], &[".5"], &[""], &[]]
-        {
+        for text in [&["007"][..], &["1", "x"], &["1e5"], &["+1"], &["yes"], &[".5"], &[""], &[]] {
             assert_eq!(kind_of(text), ColumnKind::Text, "{text:?}");
         }
     }

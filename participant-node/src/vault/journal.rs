@@ -6,10 +6,14 @@ use std::{
     marker::PhantomData,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use chacha20poly1305::XChaCha20Poly1305;
-use encrytrust_index_chain::log::Log;
+use encrytrust_index_chain::{
+    disk::{Dir, Disk},
+    log::{Log, LogError},
+};
 use encrytrust_protocol::leaf_hash;
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
@@ -23,6 +27,8 @@ const CHUNK: usize = 1 << 20;
 pub(crate) struct Journal<E> {
     name: &'static str,
     log: Log,
+    /// Held as long as this is open: no second process writes to the log.
+    _lock: Arc<dyn Disk>,
     cipher: XChaCha20Poly1305,
     _entries: PhantomData<fn(E)>,
 }
@@ -44,14 +50,17 @@ impl<E: Encode<()>> Journal<E> {
         name: &'static str,
         key: &VaultKey,
     ) -> Result<Self, VaultError> {
-        let opened = Log::open(vault.join(name));
-        let (log, recovery) =
-            opened.map_err(|e| VaultError::Log { log: name, source: Box::new(e) })?;
+        let failed = |source| VaultError::Log { log: name, source: Box::new(source) };
+        let dir = vault.join(name);
+        let lock = Dir::exclusive(&dir)
+            .map_err(|source| LogError::Disk { file: dir.display().to_string(), source });
+        let lock: Arc<dyn Disk> = Arc::new(lock.map_err(failed)?);
+        let (log, recovery) = Log::open_on(Arc::clone(&lock), ".", None).map_err(failed)?;
         for cut in recovery.cut {
             let (kept_as, bytes) = (cut.kept_as, cut.bytes);
             tracing::warn!(log = name, bytes, kept_as, "cut off what an interrupted write left");
         }
-        Ok(Self { name, log, cipher: key.cipher(name), _entries: PhantomData })
+        Ok(Self { name, log, cipher: key.cipher(name), _lock: lock, _entries: PhantomData })
     }
 
     /// Appends entries; they are on disk when this returns.

@@ -37,9 +37,9 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::{
     journal::{Follower, Journal},
-    offers::{Bytes32, Ended, Held, OfferBook, OfferEvent, Pending, Sent, Terms},
+    offers::{Ended, Held, OfferBook, OfferEvent, Pending, Sent, Terms},
     tags::TagCache,
-    trades::{DeliveryEvent, PurchaseEvent},
+    trades::{DeliveryEvent, JudgedEvent, PurchaseEvent},
 };
 
 /// Bytes that sealing adds to an entry: a nonce and an authentication tag.
@@ -79,11 +79,11 @@ pub enum VaultError {
 
 /// The secret behind the vault: seals its entries, salts commitments, hides cached IDs.
 #[derive(Clone)]
-pub struct VaultKey(Zeroizing<[u8; 32]>);
+pub(crate) struct VaultKey(Zeroizing<[u8; 32]>);
 
 impl VaultKey {
     /// A fresh secret from the operating system's randomness.
-    pub fn generate() -> io::Result<Self> {
+    pub(crate) fn generate() -> io::Result<Self> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *secret).map_err(io::Error::other)?;
         Ok(Self(secret))

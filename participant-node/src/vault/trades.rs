@@ -1,7 +1,7 @@
 //! What was delivered and what was bought, one entry each.
 
 use encrytrust_protocol::{OfferId, Outcome, PublicKey, TradeId, UnixSeconds};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Encode, bytes::ByteVec};
 
 /// A request was answered. Written before the answer leaves.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -19,10 +19,33 @@ pub(crate) struct DeliveryEvent {
     pub(crate) at: UnixSeconds,
 }
 
-/// A record was received and judged, and the receipt is on the log of trades.
+/// What became of a purchase.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum PurchaseEvent {
+    /// A reply was received and judged; its receipt is owed.
+    #[n(0)]
+    Judged(#[n(0)] JudgedEvent),
+    /// The receipt is on the log of trades.
+    #[n(1)]
+    Settled {
+        #[n(0)]
+        trade: TradeId,
+        /// Its place there.
+        #[n(1)]
+        index: u64,
+    },
+    /// The platform refused the receipt.
+    #[n(2)]
+    Dropped {
+        #[n(0)]
+        trade: TradeId,
+    },
+}
+
+/// A reply that was received and judged.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct PurchaseEvent {
+pub(crate) struct JudgedEvent {
     #[n(0)]
     pub(crate) trade: TradeId,
     #[n(1)]
@@ -33,9 +56,9 @@ pub(crate) struct PurchaseEvent {
     pub(crate) price: u64,
     #[n(4)]
     pub(crate) outcome: Outcome,
-    /// The receipt's place in the log of trades.
+    /// The signed receipt.
     #[n(5)]
-    pub(crate) receipt: u64,
+    pub(crate) receipt: ByteVec,
     #[n(6)]
     pub(crate) at: UnixSeconds,
 }
