@@ -106,10 +106,10 @@ pub struct Inputs {
 ///
 /// A clock that was set back does not set the chain back: the block then has its predecessor's
 /// time.
-pub fn next_block(market: &Market, previous: Option<&Verified<Block>>, inputs: Inputs) -> Block {
+pub fn next_block(market: &Market, previous: Option<&Verified<Block>>, inputs: &Inputs) -> Block {
     let link = previous.map(|p| (p.message().height + 1, p.hash(), p.message().time));
     let (height, previous, not_before) = link.unwrap_or((0, BlockHash::NONE, 0));
-    let Inputs { index, trades, time, producer, randomness } = inputs;
+    let Inputs { index, trades, time, producer, randomness } = *inputs;
     let (market, time) = (market.clone(), time.max(not_before));
     Block { market, height, previous, index, trades, time, producer, randomness }
 }
@@ -189,9 +189,9 @@ mod tests {
     }
 
     fn chain_of_two() -> (Verified<Block>, Block) {
-        let first = next_block(&market(), None, inputs(5, 1, 100));
+        let first = next_block(&market(), None, &inputs(5, 1, 100));
         let first = key(1).sign_block(first).unwrap();
-        let second = next_block(&market(), Some(&first), inputs(7, 2, 90));
+        let second = next_block(&market(), Some(&first), &inputs(7, 2, 90));
         (first, second)
     }
 

@@ -1,7 +1,17 @@
-//! Signed entries for this crate's tests.
+//! Signed entries, and a market full of them, for this crate's tests.
+
+use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
 use encrytrust_protocol::*;
+
+use crate::{
+    chain::Chain,
+    checkpoint::{LogName, tests::key},
+    disk::FaultyDisk,
+};
+
+pub(crate) const NOW: UnixSeconds = 1_800_000_000;
 
 pub(crate) fn market() -> Market {
     Market::new("market.example").expect("a valid name")
@@ -90,5 +100,69 @@ impl Sample {
     fn sign_receipt(&self, delivery: &[u8], at: u64) -> Verified<Receipt> {
         let delivery = delivery.to_vec().into();
         self.seal(Receipt { market: market(), delivery, outcome: Outcome::Accepted, at })
+    }
+}
+
+/// A market on a disk: 300 offers in three blocks, updates, a withdrawal, receipts.
+pub(crate) struct Bench {
+    pub(crate) disk: FaultyDisk,
+    pub(crate) chain: Chain,
+    pub(crate) offers: Vec<IndexEntry>,
+}
+
+pub(crate) fn platform() -> PublicKey {
+    key(1).public()
+}
+
+fn open(disk: &FaultyDisk) -> Chain {
+    Chain::open_on(Arc::new(disk.clone()), &market(), platform()).unwrap().0
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::new_with_first_subject(0)
+    }
+
+    /// The same market, except for whom the first offer is about.
+    pub(crate) fn new_with_first_subject(subject: u64) -> Self {
+        let disk = FaultyDisk::new();
+        let mut bench = Self { chain: open(&disk), disk, offers: Vec::new() };
+        let (bank, buyer) = (Sample::provider(1), Sample::provider(2));
+        for round in 0..3 {
+            let named = |i| if i == 0 { subject } else { i };
+            let offers = (0..100).map(|i| bank.offer(named(100 * round + i), NOW, None));
+            let offers: Vec<_> = offers.collect();
+            bench.index(&offers);
+            bench.offers.extend(offers);
+            let (first, second) = (bench.id(0), bench.id(1));
+            match round {
+                1 => bench.index(&[bank.offer(subject, NOW, Some(first))]),
+                2 => bench.index(&[bank.withdrawal(1, second, NOW)]),
+                _ => {}
+            }
+            let sold = bench.id(100 * round as usize);
+            bench.trades(&[buyer.receipt(&bank, sold, round as u8, NOW)]);
+            bench.seal(NOW + round);
+        }
+        bench
+    }
+
+    pub(crate) fn id(&self, i: usize) -> OfferId {
+        self.offers[i].id()
+    }
+
+    pub(crate) fn index(&mut self, entries: &[IndexEntry]) {
+        let bytes: Vec<_> = entries.iter().map(IndexEntry::bytes).collect();
+        self.chain.append(LogName::Index, &bytes).unwrap();
+    }
+
+    pub(crate) fn trades(&mut self, receipts: &[Verified<Receipt>]) {
+        let bytes: Vec<_> = receipts.iter().map(Verified::bytes).collect();
+        self.chain.append(LogName::Trades, &bytes).unwrap();
+    }
+
+    pub(crate) fn seal(&mut self, seconds: u64) {
+        let randomness = Sha256Hash::from([7; 32]);
+        self.chain.seal(seconds * 1_000, randomness, &key(1)).unwrap();
     }
 }

@@ -218,15 +218,10 @@ impl Frontier {
         TreeHead { size: self.size, root }
     }
 
-    /// The tree over the first `size` leaves of `nodes`.
-    pub(crate) fn of<N: Nodes>(nodes: &N, size: u64) -> Result<Self, N::Error> {
-        bounded(size)?;
-        let indexes = tlog_tiles::sub_tree_index(0, size, Vec::new()).into_iter();
-        let read = |index| {
-            let (height, n) = tlog_tiles::split_stored_hash_index(index);
-            nodes.node(height, n)
-        };
-        Ok(Self { size, peaks: indexes.map(read).collect::<Result<_, _>>()? })
+    /// A tree of `size` leaves from the roots of its complete subtrees, largest first.
+    pub(crate) fn from_peaks(size: u64, peaks: &[Sha256Hash]) -> Self {
+        debug_assert_eq!(peaks.len(), size.count_ones() as usize);
+        Self { size, peaks: peaks.to_vec() }
     }
 }
 
@@ -347,7 +342,9 @@ pub(crate) mod tests {
             });
         }
         assert_eq!(tiles, [naive_root(&leaves[..256])]);
-        assert_eq!(frontier, Frontier::of(&InMemory(leaves), 300).unwrap());
+        let peaks = [naive_root(&leaves[..256]), naive_root(&leaves[256..288])];
+        let peaks = [&peaks[..], &[naive_root(&leaves[288..296]), naive_root(&leaves[296..])]];
+        assert_eq!(frontier, Frontier::from_peaks(300, &peaks.concat()));
     }
 
     proptest! {

@@ -159,7 +159,7 @@ impl Claim<'_> {
         if self.seen_before { FaultKind::History } else { FaultKind::Checkpoint }
     }
 
-    fn check(&self, block: &Block, hash: BlockHash, offset: u64) -> Result<(), Fault> {
+    fn check(&self, block: &Block, hash: BlockHash, offset: u64) -> Result<(), AuditError> {
         let claimed = self.checkpoint.checkpoint();
         let log = LogName::ALL.into_iter().find(|log| claimed.origin == log.origin(&block.market));
         let head = log.map(|log| log.head(block));
@@ -172,7 +172,7 @@ impl Claim<'_> {
             }
             _ => format!("a block of {}, {hash}", block.market),
         };
-        Err(Fault::block(self.kind(), block.height, offset, found, self.to_string()))
+        Err(Fault::block(self.kind(), block.height, offset, found, self.to_string()).into())
     }
 }
 

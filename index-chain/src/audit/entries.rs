@@ -1,7 +1,5 @@
 //! The third stage: every entry of a log, and the tree over them at every block.
 
-use std::sync::Arc;
-
 use encrytrust_protocol::{Block, EntryId, Sha256Hash};
 use rayon::prelude::*;
 
@@ -55,14 +53,14 @@ impl Auditor<'_> {
     /// Checks a log up to the last block; answers the bytes of its entries.
     pub(super) fn entries<C: Contents>(
         &mut self,
-        disk: &Arc<dyn Disk>,
+        disk: &dyn Disk,
         log: LogName,
         chain: &Blocks,
         contents: &mut C,
     ) -> Result<u64, AuditError> {
         let stage = if log == LogName::Index { Stage::Index } else { Stage::Trades };
         let total = chain.sizes[log as usize];
-        let scanned = Scanned::open(&**disk, log.as_str())?;
+        let scanned = Scanned::open(disk, log.as_str())?;
         contents.scanned(&scanned);
         let mut scan = Scan::new(scanned.entries(), 0)?;
         let mut tree = Tree::new(disk, log, &scanned)?;
@@ -108,7 +106,7 @@ fn verify<C: Contents>(batch: &Batch) -> Result<Vec<C::Entry>, (usize, Unplaced)
 
 /// The tree as it grows, beside the blocks that name its roots and the files that store them.
 struct Tree<'a> {
-    disk: &'a Arc<dyn Disk>,
+    disk: &'a dyn Disk,
     log: LogName,
     scanned: &'a Scanned,
     frontier: Frontier,
@@ -121,13 +119,9 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(
-        disk: &'a Arc<dyn Disk>,
-        log: LogName,
-        scanned: &'a Scanned,
-    ) -> Result<Self, AuditError> {
+    fn new(disk: &'a dyn Disk, log: LogName, scanned: &'a Scanned) -> Result<Self, AuditError> {
         let tiles = [scanned.hashes(1).read_whole()?, scanned.hashes(2).read_whole()?];
-        let mut walk = BlockWalk::new(&**disk)?;
+        let mut walk = BlockWalk::new(disk)?;
         let next = walk.next()?.map(|stored| stored.block.unverified().clone());
         let (frontier, previous_time) = (Frontier::new(), None);
         Ok(Self { disk, log, scanned, frontier, tiles, walk, next, previous_time })
@@ -215,7 +209,7 @@ impl<'a> Tree<'a> {
 
     /// The height of the block that seals an entry.
     fn block_of(&self, index: u64) -> Option<u64> {
-        let mut walk = BlockWalk::new(&**self.disk).ok()?;
+        let mut walk = BlockWalk::new(self.disk).ok()?;
         while let Ok(Some(stored)) = walk.next() {
             let block = stored.block.unverified();
             if self.log.head(block).size > index {

@@ -182,8 +182,12 @@ pub(super) struct Unplaced {
 }
 
 impl Unplaced {
-    pub(super) fn new(kind: FaultKind, found: impl ToString, expected: impl ToString) -> Self {
-        Self { kind, found: found.to_string(), expected: expected.to_string() }
+    pub(super) fn new(
+        kind: FaultKind,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self { kind, found: found.into(), expected: expected.into() }
     }
 
     pub(super) fn at(

@@ -32,7 +32,7 @@ mod entries;
 mod fault;
 mod replay;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use encrytrust_protocol::{Market, OfferId, PublicKey};
 
@@ -199,29 +199,29 @@ impl<'a> Auditor<'a> {
 
     /// Checks the chain in a directory.
     pub fn audit(self, dir: impl AsRef<Path>) -> Result<Report, AuditError> {
-        self.audit_on(Arc::new(Dir::read_only(dir.as_ref())))
+        self.audit_on(&Dir::read_only(dir.as_ref()))
     }
 
     /// Checks the chain on a disk.
-    pub fn audit_on(mut self, disk: Arc<dyn Disk>) -> Result<Report, AuditError> {
+    pub fn audit_on(mut self, disk: &dyn Disk) -> Result<Report, AuditError> {
         let mut stages = Stages { reports: Vec::new(), since: (self.clock)() };
 
-        let (index, index_witnesses) = self.checkpoint(&*disk, LogName::Index)?;
-        let (trades, trades_witnesses) = self.checkpoint(&*disk, LogName::Trades)?;
+        let (index, index_witnesses) = self.checkpoint(disk, LogName::Index)?;
+        let (trades, trades_witnesses) = self.checkpoint(disk, LogName::Trades)?;
         let (checkpoints, witnesses) = ([index, trades], [index_witnesses, trades_witnesses]);
         let cosigned = witnesses.iter().flatten().count() as u64;
         stages.end(Stage::Checkpoints, 2, 2 + cosigned, &self.clock);
 
         let seen = self.seen.len() as u64;
-        let chain = self.blocks(&*disk, &checkpoints)?;
+        let chain = self.blocks(disk, &checkpoints)?;
         stages.end(Stage::Blocks, chain.count, chain.count, &self.clock);
 
         let mut offers = Offers::new(self.market.clone());
-        let bytes = self.entries(&disk, LogName::Index, &chain, &mut offers)?;
+        let bytes = self.entries(disk, LogName::Index, &chain, &mut offers)?;
         stages.end(Stage::Index, chain.sizes[0], chain.sizes[0], &self.clock);
 
         let mut receipts = Receipts::new(&offers);
-        let more_bytes = self.entries(&disk, LogName::Trades, &chain, &mut receipts)?;
+        let more_bytes = self.entries(disk, LogName::Trades, &chain, &mut receipts)?;
         stages.end(Stage::Trades, chain.sizes[1], 2 * chain.sizes[1], &self.clock);
 
         for id in &self.own {

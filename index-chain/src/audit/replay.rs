@@ -211,7 +211,14 @@ impl Contents for Receipts<'_> {
         let settle = |(i, receipt): (usize, Result<Verified<Receipt>, BadSignature>)| {
             let receipt = receipt.map_err(|e| (i, forged(&e)))?;
             Settlement::of(receipt).map_err(|e| {
-                (i, Unplaced::new(FaultKind::Signature, e, "a receipt is signed by both sides"))
+                (
+                    i,
+                    Unplaced::new(
+                        FaultKind::Signature,
+                        e.to_string(),
+                        "a receipt is signed by both sides",
+                    ),
+                )
             })
         };
         verify_batch(receipts).into_iter().enumerate().map(settle).collect()
@@ -253,9 +260,9 @@ fn inadmissible(verdict: &Verdict, sealed: &Sealed<'_>) -> Option<Unplaced> {
 }
 
 fn malformed(e: &DecodeError) -> Unplaced {
-    Unplaced::new(FaultKind::Decode, e, "only well-formed entries are admitted")
+    Unplaced::new(FaultKind::Decode, e.to_string(), "only well-formed entries are admitted")
 }
 
 fn forged(e: &BadSignature) -> Unplaced {
-    Unplaced::new(FaultKind::Signature, e, "only signed entries are admitted")
+    Unplaced::new(FaultKind::Signature, e.to_string(), "only signed entries are admitted")
 }

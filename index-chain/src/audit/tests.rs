@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use encrytrust_protocol::{EntryId, IndexEntry, Sha256Hash, Signed, Validity, Verified};
 
@@ -8,78 +8,18 @@ use crate::{
     checkpoint::tests::{key, market},
     disk::{FaultyDisk, Survive},
     note::tests::{cosignature_line, key as witness_key},
-    sample::Sample,
+    sample::{Bench, NOW, Sample, platform},
 };
 
-const NOW: u64 = 1_800_000_000;
-
-/// A market on a disk: 300 offers in three blocks, updates, a withdrawal, receipts.
-struct Bench {
-    disk: FaultyDisk,
-    chain: Chain,
-    offers: Vec<IndexEntry>,
+fn audit(bench: &Bench) -> Result<Report, AuditError> {
+    auditor().audit_on(&bench.disk.clone())
 }
 
-fn platform() -> PublicKey {
-    key(1).public()
-}
-
-fn open(disk: &FaultyDisk) -> Chain {
-    Chain::open_on(Arc::new(disk.clone()), &market(), platform()).unwrap().0
-}
-
-impl Bench {
-    fn new() -> Self {
-        let disk = FaultyDisk::new();
-        let mut bench = Self { chain: open(&disk), disk, offers: Vec::new() };
-        let (bank, buyer) = (Sample::provider(1), Sample::provider(2));
-        for round in 0..3 {
-            let offers = (0..100).map(|i| bank.offer(100 * round + i, NOW, None));
-            let offers: Vec<_> = offers.collect();
-            bench.index(&offers);
-            bench.offers.extend(offers);
-            let (first, second) = (bench.id(0), bench.id(1));
-            match round {
-                1 => bench.index(&[bank.offer(0, NOW, Some(first))]),
-                2 => bench.index(&[bank.withdrawal(1, second, NOW)]),
-                _ => {}
-            }
-            let sold = bench.id(100 * round as usize);
-            bench.trades(&[buyer.receipt(&bank, sold, round as u8, NOW)]);
-            bench.seal(NOW + round);
-        }
-        bench
-    }
-
-    fn id(&self, i: usize) -> OfferId {
-        self.offers[i].id()
-    }
-
-    fn index(&mut self, entries: &[IndexEntry]) {
-        let bytes: Vec<_> = entries.iter().map(IndexEntry::bytes).collect();
-        self.chain.append(LogName::Index, &bytes).unwrap();
-    }
-
-    fn trades(&mut self, receipts: &[Verified<encrytrust_protocol::Receipt>]) {
-        let bytes: Vec<_> = receipts.iter().map(Verified::bytes).collect();
-        self.chain.append(LogName::Trades, &bytes).unwrap();
-    }
-
-    fn seal(&mut self, seconds: u64) {
-        let randomness = Sha256Hash::from([7; 32]);
-        self.chain.seal(seconds * 1_000, randomness, &key(1)).unwrap();
-    }
-
-    fn audit(&self) -> Result<Report, AuditError> {
-        auditor().audit_on(Arc::new(self.disk.clone()))
-    }
-
-    /// The fault found after a file was changed.
-    fn tampered(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) -> Fault {
-        let disk = self.disk.restart(Survive::PageCache);
-        disk.tamper(file, change);
-        fault(auditor().audit_on(Arc::new(disk)))
-    }
+/// The fault found after a file was changed.
+fn tampered(bench: &Bench, file: &str, change: impl FnOnce(&mut Vec<u8>)) -> Fault {
+    let disk = bench.disk.restart(Survive::PageCache);
+    disk.tamper(file, change);
+    fault(auditor().audit_on(&disk))
 }
 
 fn auditor<'a>() -> Auditor<'a> {
@@ -120,7 +60,7 @@ fn a_sound_chain_is_reported_in_numbers() {
             assert!(p.done <= p.total);
             told.insert(p.stage.to_string());
         })
-        .audit_on(Arc::new(bench.disk.clone()))
+        .audit_on(&bench.disk.clone())
         .unwrap();
     assert_eq!((report.blocks, report.index_entries, report.receipts), (3, 302, 3));
     assert_eq!((report.offers, report.current_offers, report.withdrawals), (301, 299, 1));
@@ -137,7 +77,7 @@ fn entries_above_the_last_block_are_left_out() {
     let mut bench = Bench::new();
     bench.chain.append(LogName::Index, &["not even an offer"]).unwrap();
     bench.chain.commit().unwrap();
-    assert_eq!(bench.audit().unwrap().index_entries, 302);
+    assert_eq!(audit(&bench).unwrap().index_entries, 302);
 }
 
 #[test]
@@ -146,7 +86,7 @@ fn a_changed_byte_is_found_wherever_it_is() {
     let entries = bench.disk.read("index/entries").unwrap().unwrap();
     let start = records::<2>(&entries)[..150].concat().len();
 
-    let entry = bench.tampered("index/entries", |b| b[start + 40] ^= 1);
+    let entry = tampered(&bench, "index/entries", |b| b[start + 40] ^= 1);
     assert_eq!(entry.kind, FaultKind::Leaf);
     let place = Place {
         file: "index/entries".into(),
@@ -158,7 +98,7 @@ fn a_changed_byte_is_found_wherever_it_is() {
     assert_eq!(entry.place, place);
     assert!(entry.expected.contains(&bench.id(150).to_string()), "{entry}");
 
-    let leaf = bench.tampered("index/hashes.0", |b| b[32 * 150] ^= 1);
+    let leaf = tampered(&bench, "index/hashes.0", |b| b[32 * 150] ^= 1);
     assert_eq!((leaf.kind, leaf.place.index), (FaultKind::Leaf, Some(150)));
 
     let both = bench.disk.restart(Survive::PageCache);
@@ -167,14 +107,14 @@ fn a_changed_byte_is_found_wherever_it_is() {
     let changed = &records::<2>(&changed)[150][2..];
     let hash = *encrytrust_protocol::leaf_hash(changed).as_bytes();
     both.tamper("index/hashes.0", |b| b[32 * 150..32 * 151].copy_from_slice(&hash));
-    let both = fault(auditor().audit_on(Arc::new(both)));
+    let both = fault(auditor().audit_on(&both));
     let unreadable_or_unsigned = [FaultKind::Decode, FaultKind::Signature].contains(&both.kind);
     assert!(unreadable_or_unsigned && both.place.index == Some(150), "{both}");
 
-    let tile = bench.tampered("index/hashes.1", |b| b[0] ^= 1);
+    let tile = tampered(&bench, "index/hashes.1", |b| b[0] ^= 1);
     assert_eq!((tile.kind, tile.place.file.as_str()), (FaultKind::Tile, "index/hashes.1"));
-    assert_eq!(bench.tampered("index/hashes.1", Vec::clear).kind, FaultKind::Tile);
-    assert_eq!(bench.tampered("trades/entries", |b| b[9] ^= 1).place.log, Some(LogName::Trades));
+    assert_eq!(tampered(&bench, "index/hashes.1", Vec::clear).kind, FaultKind::Tile);
+    assert_eq!(tampered(&bench, "trades/entries", |b| b[9] ^= 1).place.log, Some(LogName::Trades));
 }
 
 #[test]
@@ -187,7 +127,7 @@ fn entries_swapped_with_their_hashes_do_not_make_the_tree() {
         *bytes = entries.concat();
     });
     disk.tamper("index/hashes.0", |bytes| bytes[32 * 120..32 * 122].rotate_left(32));
-    let fault = fault(auditor().audit_on(Arc::new(disk)));
+    let fault = fault(auditor().audit_on(&disk));
     assert_eq!((fault.kind, fault.place.block), (FaultKind::Root, Some(1)));
     assert!(fault.found.starts_with("the first 201 entries have the root "), "{fault}");
 }
@@ -195,11 +135,11 @@ fn entries_swapped_with_their_hashes_do_not_make_the_tree() {
 #[test]
 fn a_missing_tail_is_missed() {
     let bench = Bench::new();
-    let cut = bench.tampered("index/entries", |b| b.truncate(b.len() - 1));
+    let cut = tampered(&bench, "index/entries", |b| b.truncate(b.len() - 1));
     assert_eq!((cut.kind, cut.place.index), (FaultKind::Missing, Some(301)));
-    let cut = bench.tampered("index/hashes.0", |b| b.truncate(300 * 32 + 5));
+    let cut = tampered(&bench, "index/hashes.0", |b| b.truncate(300 * 32 + 5));
     assert_eq!((cut.kind, cut.place.index), (FaultKind::Missing, Some(300)));
-    let cut = bench.tampered("trades/entries", Vec::clear);
+    let cut = tampered(&bench, "trades/entries", Vec::clear);
     assert_eq!((cut.kind, cut.place.block), (FaultKind::Missing, Some(0)));
 }
 
@@ -207,7 +147,7 @@ fn a_missing_tail_is_missed() {
 fn blocks_dropped_swapped_or_changed_break_the_chain() {
     let bench = Bench::new();
     let reordered = |change: fn(&mut Vec<Vec<u8>>)| {
-        bench.tampered("blocks", |bytes| {
+        tampered(&bench, "blocks", |bytes| {
             let mut blocks = records::<4>(bytes);
             change(&mut blocks);
             *bytes = blocks.concat();
@@ -224,8 +164,8 @@ fn blocks_dropped_swapped_or_changed_break_the_chain() {
     assert_eq!((signature.kind, signature.place.block), (FaultKind::Checkpoint, Some(2)));
     let garbled = reordered(|blocks| blocks[1][30] ^= 0xff);
     assert_eq!((garbled.kind, garbled.place.block), (FaultKind::Signature, Some(1)));
-    assert_eq!(bench.tampered("blocks", Vec::clear).kind, FaultKind::Checkpoint);
-    let prefix = bench.tampered("blocks", |b| b[..4].copy_from_slice(&[0xff; 4]));
+    assert_eq!(tampered(&bench, "blocks", Vec::clear).kind, FaultKind::Checkpoint);
+    let prefix = tampered(&bench, "blocks", |b| b[..4].copy_from_slice(&[0xff; 4]));
     assert_eq!((prefix.kind, prefix.place.offset), (FaultKind::Decode, Some(0)));
 }
 
@@ -240,21 +180,21 @@ fn blocks_by_another_key_are_refused() {
         let note = SignedCheckpoint::sign(log, block, &key(1)).to_bytes();
         disk.tamper(&checkpoint_file(log), |b| *b = note);
     }
-    let fault = fault(auditor().audit_on(Arc::new(disk)));
+    let fault = fault(auditor().audit_on(&disk));
     assert_eq!((fault.kind, fault.place.block), (FaultKind::Signature, Some(0)));
 }
 
 #[test]
 fn forged_and_missing_checkpoints_are_refused() {
     let bench = Bench::new();
-    let forged = bench.tampered("checkpoint.index", |b| b[24] ^= 1);
+    let forged = tampered(&bench, "checkpoint.index", |b| b[24] ^= 1);
     assert_eq!((forged.kind, forged.place.log), (FaultKind::Checkpoint, Some(LogName::Index)));
     let disk = bench.disk.restart(Survive::PageCache);
     let index = disk.read("checkpoint.index").unwrap().unwrap();
-    let other = bench.tampered("checkpoint.trades", |b| *b = index);
+    let other = tampered(&bench, "checkpoint.trades", |b| *b = index);
     assert_eq!(other.kind, FaultKind::Checkpoint);
     assert!(matches!(
-        auditor().audit_on(Arc::new(FaultyDisk::new())),
+        auditor().audit_on(&FaultyDisk::new()),
         Err(AuditError::Fault(fault)) if fault.kind == FaultKind::Missing
     ));
 }
@@ -266,7 +206,7 @@ fn a_witness_that_did_not_sign_is_noticed() {
     let with_line = |line: Vec<u8>| {
         let disk = bench.disk.restart(Survive::PageCache);
         disk.tamper("checkpoint.index", |note| note.extend(line));
-        auditor().knows_witnesses([witness.clone()]).audit_on(Arc::new(disk))
+        auditor().knows_witnesses([witness.clone()]).audit_on(&disk)
     };
     let sealed = bench.chain.reader().sealed().unwrap();
     let text = sealed.checkpoint(LogName::Index).text();
@@ -284,7 +224,7 @@ fn a_platform_that_seals_what_it_should_not_is_caught() {
         let entries = entries(&bench);
         bench.index(&entries);
         bench.seal(NOW + 9);
-        let fault = fault(bench.audit());
+        let fault = fault(audit(&bench));
         assert_eq!((fault.place.block, fault.place.log), (Some(3), Some(LogName::Index)));
         (fault.kind, fault.place.index.unwrap(), fault.found)
     };
@@ -312,7 +252,7 @@ fn a_platform_that_seals_what_it_should_not_is_caught() {
         let receipt = receipt(&bench);
         bench.trades(&[receipt]);
         bench.seal(NOW + 9);
-        let fault = fault(bench.audit());
+        let fault = fault(audit(&bench));
         let place = (fault.place.block, fault.place.log, fault.place.index);
         assert_eq!(place, (Some(3), Some(LogName::Trades), Some(3)));
         (fault.kind, fault.found)
@@ -336,7 +276,7 @@ fn a_forged_entry_among_thousands_is_named() {
     *entries[444].last_mut().unwrap() ^= 1;
     bench.chain.append(LogName::Index, &entries).unwrap();
     bench.seal(NOW + 9);
-    let fault = fault(bench.audit());
+    let fault = fault(audit(&bench));
     assert_eq!((fault.kind, fault.place.index), (FaultKind::Signature, Some(302 + 444)));
     assert!(Signed::<encrytrust_protocol::Offer>::decode(&entries[444]).is_ok());
 }
@@ -345,33 +285,32 @@ fn a_forged_entry_among_thousands_is_named() {
 fn own_offers_must_be_there() {
     let bench = Bench::new();
     let hidden = Sample::provider(1).offer(5_000, NOW, None).id();
-    let disk: Arc<dyn Disk> = Arc::new(bench.disk.clone());
-    let missed = fault(auditor().expects([bench.id(1), hidden]).audit_on(Arc::clone(&disk)));
+    let missed = fault(auditor().expects([bench.id(1), hidden]).audit_on(&bench.disk));
     assert_eq!(missed.kind, FaultKind::OwnOffer);
     assert!(missed.found.contains(&hidden.to_string()));
     let superseded = bench.id(0);
-    assert!(auditor().expects([superseded]).audit_on(disk).is_ok());
+    assert!(auditor().expects([superseded]).audit_on(&bench.disk).is_ok());
 }
 
 #[test]
 fn a_chain_seen_before_must_be_continued() {
     let mut bench = Bench::new();
-    let report = bench.audit().unwrap();
+    let report = audit(&bench).unwrap();
     bench.seal(NOW + 60);
     let again = auditor().has_seen(report.checkpoints.clone());
-    assert_eq!(again.audit_on(Arc::new(bench.disk.clone())).unwrap().seen, 2);
+    assert_eq!(again.audit_on(&bench.disk.clone()).unwrap().seen, 2);
 
     // Another history, from the same platform.
     let mut other = Bench::new();
     other.seal(NOW + 61);
     other.seal(NOW + 62);
-    let seen = bench.audit().unwrap().checkpoints;
-    let refused = auditor().has_seen(seen.clone()).audit_on(Arc::new(other.disk.clone()));
+    let seen = audit(&bench).unwrap().checkpoints;
+    let refused = auditor().has_seen(seen.clone()).audit_on(&other.disk.clone());
     let history = fault(refused);
     assert_eq!((history.kind, history.place.block), (FaultKind::History, Some(3)));
     assert!(history.expected.contains("saw before"), "{history}");
 
     // The same, rolled back.
-    let rolled_back = auditor().has_seen(seen).audit_on(Arc::new(Bench::new().disk));
+    let rolled_back = auditor().has_seen(seen).audit_on(&Bench::new().disk);
     assert_eq!(fault(rolled_back).kind, FaultKind::History);
 }

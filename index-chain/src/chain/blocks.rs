@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use encrytrust_protocol::{Block, Market, Message, PublicKey, Signed, Verified};
 
 use crate::{
-    block::{block_hash, follows, verify_link},
+    block::{block_hash, follows},
     disk::Disk,
     log::{LogError, NamedFile, Recovery, cut_tail},
 };
@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Blocks {
     reader: BlockReader,
     last: Option<Verified<Block>>,
+    failed: bool,
 }
 
 /// Reads sealed blocks: cheap to clone, fit for other threads.
@@ -133,7 +134,7 @@ impl Blocks {
             }
         };
         let shared = Shared { file, offsets: RwLock::new(offsets) };
-        Ok((Self { reader: BlockReader(Arc::new(shared)), last }, recovery))
+        Ok((Self { reader: BlockReader(Arc::new(shared)), last, failed: false }, recovery))
     }
 
     pub(crate) fn last(&self) -> Option<&Verified<Block>> {
@@ -144,38 +145,33 @@ impl Blocks {
         self.reader.clone()
     }
 
-    /// Writes a block that follows the last, durably. After an error the file is in an unknown
-    /// state and the owner must stop.
-    pub(crate) fn append(&mut self, block: Verified<Block>) -> Result<(), LogError> {
-        self.append_unsynced(block)?;
-        self.sync()
-    }
-
-    /// [`append`](Self::append) for whoever syncs once for many.
-    pub(crate) fn append_unsynced(&mut self, block: Verified<Block>) -> Result<(), LogError> {
+    /// Writes blocks that follow the last, durably, and shows them to readers. After an error
+    /// nothing more can be written until the file is opened again.
+    pub(crate) fn append(&mut self, blocks: &[Verified<Block>]) -> Result<(), LogError> {
         let shared = &self.reader.0;
-        let bytes = block.bytes();
-        let length = u32::try_from(bytes.len()).expect("a block has at most Block::LIMIT bytes");
-        shared.file.append(&[&length.to_be_bytes(), bytes].concat())?;
+        if self.failed {
+            return Err(LogError::Failed { log: shared.file.path.clone() });
+        }
+        let Some(last) = blocks.last().cloned() else { return Ok(()) };
+        self.failed = true;
+        let mut records = Vec::new();
+        let mut ends = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let length = block.bytes().len();
+            let length = u32::try_from(length).expect("a block has at most Block::LIMIT bytes");
+            records.extend_from_slice(&length.to_be_bytes());
+            records.extend_from_slice(block.bytes());
+            ends.push(records.len() as u64);
+        }
+        shared.file.append(&records)?;
+        shared.file.sync()?;
         let mut offsets = shared.offsets.write().unwrap_or_else(PoisonError::into_inner);
         let start = *offsets.last().expect("the list starts with the first record's place");
-        offsets.push(start + 4 + bytes.len() as u64);
-        self.last = Some(block);
+        offsets.extend(ends.into_iter().map(|end| start + end));
+        drop(offsets);
+        self.last = Some(last);
+        self.failed = false;
         Ok(())
-    }
-
-    pub(crate) fn sync(&self) -> Result<(), LogError> {
-        self.reader.0.file.sync()
-    }
-
-    /// Checks that a block follows the last one here.
-    pub(crate) fn admits(
-        &self,
-        block: &Verified<Block>,
-        market: &Market,
-        platform: PublicKey,
-    ) -> Result<(), crate::block::LinkError> {
-        verify_link(block, self.last(), market, platform)
     }
 }
 

@@ -36,7 +36,7 @@ pub use blocks::BlockReader;
 pub(crate) use blocks::{Blocks, Record};
 
 use crate::{
-    block::{Inputs, LinkError, next_block},
+    block::{Inputs, LinkError, next_block, verify_link},
     checkpoint::{BlockRef, CheckpointError, LogName, SignedCheckpoint},
     disk::{Dir, Disk},
     log::{Log, LogError, LogReader, Recovery},
@@ -218,9 +218,9 @@ impl Chain {
         self.commit()?;
         let [index, trades] = [self.logs[0].head(), self.logs[1].head()];
         let inputs = Inputs { index, trades, time, producer: key.public(), randomness };
-        let block = key.sign_block(next_block(&self.market, self.blocks.last(), inputs))?;
-        self.blocks.admits(&block, &self.market, self.platform)?;
-        self.blocks.append(block.clone())?;
+        let block = key.sign_block(next_block(&self.market, self.blocks.last(), &inputs))?;
+        verify_link(&block, self.blocks.last(), &self.market, self.platform)?;
+        self.blocks.append(std::slice::from_ref(&block))?;
         self.put(SealedBlock::sign(block, key))
     }
 

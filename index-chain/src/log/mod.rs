@@ -106,6 +106,8 @@ pub enum LogError {
 /// The writing end of a log.
 #[derive(Debug)]
 pub struct Log {
+    /// Kept for the lock it holds.
+    _disk: Arc<dyn Disk>,
     files: Arc<Files>,
     /// The committed tree.
     frontier: Frontier,
@@ -239,6 +241,19 @@ impl Log {
     /// The committed tree, to grow a copy of it.
     pub(crate) fn frontier(&self) -> &Frontier {
         &self.frontier
+    }
+
+    /// Cuts the log to its first `size` entries; it must be opened again afterwards. Only a copy
+    /// does this, above what it has published.
+    pub(crate) fn rewind(&mut self, size: u64) -> Result<(), LogError> {
+        self.usable()?;
+        let end = self.reader().offset(size)?;
+        self.failed = true;
+        let [leaves, tiles, more] = &self.files.hashes;
+        more.truncate((size >> 16) * HASH)?;
+        tiles.truncate((size >> 8) * HASH)?;
+        leaves.truncate(size * HASH)?;
+        self.files.entries.truncate(end)
     }
 
     fn usable(&self) -> Result<(), LogError> {

@@ -73,6 +73,7 @@ pub(super) fn open(
 
     *files.extent_mut() = found.extent;
     let log = Log {
+        _disk: disk,
         files: Arc::new(files),
         frontier: found.frontier,
         pending: Pending::default(),

@@ -209,7 +209,7 @@ impl LogReader {
     }
 
     /// Where an entry begins; for the index after the last, where it will.
-    fn offset(&self, index: u64) -> Result<u64, LogError> {
+    pub(super) fn offset(&self, index: u64) -> Result<u64, LogError> {
         let (number, within) = (index / STRIDE, index % STRIDE);
         let start = {
             let extent = self.0.extent();

@@ -66,6 +66,15 @@ fn entries_come_back_by_index_bundle_and_tile() {
 }
 
 #[test]
+fn a_log_in_a_directory_has_one_writer() {
+    let home = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(home.path()).unwrap();
+    assert!(matches!(Log::open(home.path()), Err(LogError::Disk { .. })));
+    drop(log);
+    Log::open(home.path()).unwrap();
+}
+
+#[test]
 fn readers_see_committed_entries_only() {
     let (_, mut log) = log_of(3);
     let reader = log.reader();
