@@ -1,0 +1,192 @@
+//! `ets find`, `ets get`: buy.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use encrytrust_participant_node::{Found, FoundOffer, Purchase};
+use encrytrust_protocol::{OfferId, api::OfferState};
+use serde::Serialize;
+
+use crate::{
+    exit::{Exit, Failure},
+    node::NodeDir,
+    output::{Output, counted, day, short},
+};
+
+/// Find what is on offer about somebody, without telling whom you look for.
+///
+/// The platform helps to make the pseudonym from an ID that it sees only blinded, then looks up a
+/// pseudonym that it cannot turn back. Each answer is proven to be in the index.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  ets find --dir lender --id ZZ-000042-96
+  ets find --dir lender --id \"Erika Mustermann\" --id 1964-08-12
+  ets find --dir lender --id ZZ-000042-96 --local
+
+With --local the platform does not learn the pseudonym either: the index is downloaded, only \
+what is new since the last time, checked, and searched on this machine.")]
+pub(crate) struct Find {
+    #[command(flatten)]
+    node: NodeDir,
+
+    /// Whom: the ID; once per column if the market's IDs have several. Case, spacing and Unicode
+    /// form make no difference.
+    #[arg(long, value_name = "ID", required = true)]
+    id: Vec<String>,
+
+    /// Download the index and look there.
+    #[arg(long)]
+    local: bool,
+}
+
+/// Get the record behind an offer.
+///
+/// Asks the provider's node, decrypts what comes back, checks it against the commitment in the
+/// index, and leaves a receipt signed by both sides in the trade log. A record that is not the one
+/// that was offered ends with exit code 3, and the receipt says so.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  ets get --dir lender 7f3a91 --out record.json")]
+pub(crate) struct Get {
+    #[command(flatten)]
+    node: NodeDir,
+
+    /// The offer: its id, or the beginning of one that `ets find` showed.
+    #[arg(value_name = "OFFER")]
+    offer: String,
+
+    /// Write the record here, as JSON, readable by you alone.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(crate) async fn find(args: Find, output: &Output) -> Result<Exit, Failure> {
+    let node = args.node.open()?;
+    let bar = output.progress();
+    let found = node.find(&args.id, args.local, &|step| bar.show(step)).await?;
+    drop(bar);
+    remember(&args.node.dir, found.offers.iter().map(|offer| offer.id))?;
+    output.answer(&Listing(found))
+}
+
+pub(crate) async fn get(args: Get, output: &Output) -> Result<Exit, Failure> {
+    if args.out.exists() {
+        let detail = format!("{} is there already; nothing was bought", args.out.display());
+        return Err(Failure::refused("file", detail).or_try("--out with another name"));
+    }
+    let node = args.node.open()?;
+    let offer = recall(&args.node.dir, &args.offer)?;
+    let purchase = node.get(offer, &args.out).await?;
+    output.answer(&Bought(purchase))
+}
+
+/// The file in a node's directory with the ids of offers that were shown, one a line.
+const SHOWN: &str = "offers-shown";
+
+/// How many of them are kept.
+const SHOWN_MAX: usize = 10_000;
+
+/// Keeps the ids that were shown, so that their beginnings will do.
+fn remember(dir: &Path, ids: impl Iterator<Item = OfferId>) -> Result<(), Failure> {
+    let path = dir.join(SHOWN);
+    let mut shown: Vec<String> =
+        fs::read_to_string(&path).unwrap_or_default().lines().map(str::to_owned).collect();
+    for id in ids.map(|id| id.to_string()) {
+        if !shown.contains(&id) {
+            shown.push(id);
+        }
+    }
+    let first = shown.len().saturating_sub(SHOWN_MAX);
+    let text = shown[first..].iter().map(|id| format!("{id}\n")).collect::<String>();
+    fs::write(&path, text).map_err(|e| Failure::file(&path, &e))
+}
+
+/// The offer that somebody means by its id, or by the beginning of one that was shown.
+pub(crate) fn recall(dir: &Path, wanted: &str) -> Result<OfferId, Failure> {
+    let wanted = wanted.to_ascii_lowercase();
+    if let Ok(id) = wanted.parse() {
+        return Ok(id);
+    }
+    let find = || format!("ets find --dir {} --id …", dir.display());
+    if wanted.len() < 4 || !wanted.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let detail = format!("{wanted:?} is no offer's id: 64 hex digits, or at least the first 4");
+        return Err(Failure::usage("usage", detail).or_try(find()));
+    }
+    let shown = fs::read_to_string(dir.join(SHOWN)).unwrap_or_default();
+    let mut meant = shown.lines().filter(|id| id.starts_with(&wanted));
+    match (meant.next().and_then(|id| id.parse().ok()), meant.next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => {
+            let detail = format!("no offer that was shown here begins with {wanted}");
+            Err(Failure::refused("unknown-offer", detail).or_try(find()))
+        }
+        (Some(_), Some(_)) => {
+            let detail = format!("several offers that were shown begin with {wanted}");
+            Err(Failure::refused("ambiguous-offer", detail).or_try("say more of its id"))
+        }
+    }
+}
+
+/// A record that was bought, as people read it.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Bought(Purchase);
+
+impl fmt::Display for Bought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Purchase { provider, columns, price, receipt, trade, out, .. } = &self.0;
+        let columns = counted(columns.len() as u64, "column");
+        writeln!(f, "{columns} for {}, in {}", counted(*price, "credit"), out.display())?;
+        writeln!(f, "signed by provider {}, and is what the offer committed to", short(provider))?;
+        write!(f, "receipt {receipt} in the trade log, for trade {}", short(trade))
+    }
+}
+
+/// What a lookup found, as people read it.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Listing(Found);
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Found { tag, index_size, offers, sent } = &self.0;
+        let index = counted(*index_size, "entry");
+        if offers.is_empty() {
+            writeln!(f, "nothing is on offer under pseudonym {}", short(tag))?;
+        } else {
+            let offers = counted(offers.len() as u64, "offer");
+            writeln!(
+                f,
+                "{offers} under pseudonym {}, proven to be in the index of {index}\n",
+                short(tag)
+            )?;
+        }
+        for offer in offers {
+            summary(f, offer)?;
+        }
+        match &sent[..] {
+            [] => write!(f, "nothing left this machine"),
+            sent => write!(f, "what left this machine:\n  {}", sent.join("\n  ")),
+        }
+    }
+}
+
+fn summary(f: &mut fmt::Formatter<'_>, offer: &FoundOffer) -> fmt::Result {
+    let FoundOffer { id, title, price, columns, .. } = offer;
+    writeln!(f, "{}  {title}", short(id))?;
+    let state = match offer.state {
+        OfferState::Current => format!("until {}", day(offer.valid.until)),
+        OfferState::Superseded => "replaced by a newer offer".to_owned(),
+        OfferState::Withdrawn => "withdrawn".to_owned(),
+        OfferState::Expired => "not valid now".to_owned(),
+    };
+    let price = counted(*price, "credit");
+    writeln!(f, "              {price}, {}, {state}", counted(columns.len() as u64, "column"))?;
+    let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+    writeln!(f, "              {}\n", names.join(", "))
+}
