@@ -19,12 +19,16 @@
 //! | a receipt's delivery is by the offer's signer | `other-provider` |
 //! | a trade has one receipt | `trade-ended` |
 
-use std::collections::HashMap;
+mod refusal;
+mod staging;
 
 use encrytrust_protocol::{
-    CLOCK_SKEW_MAX, Delivery, EntryId, IndexEntry, Market, OfferId, PublicKey, Receipt,
-    ReceiptError, Subject, TradeId, UnixMillis, UnixSeconds, Verified,
+    CLOCK_SKEW_MAX, Delivery, EntryId, IndexEntry, Market, OfferId, PublicKey, Receipt, Subject,
+    TradeId, UnixMillis, UnixSeconds, Verified,
 };
+
+pub use refusal::Refusal;
+pub use staging::Staging;
 
 /// What the rules need to know of a market's state.
 pub trait View {
@@ -114,113 +118,6 @@ pub enum Verdict {
     Present(u64),
     /// It may not be appended.
     Refused(Refusal),
-}
-
-/// Why an entry may not be appended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// It belongs elsewhere.
-    #[error("it is for the market {found}; this is {expected}")]
-    WrongMarket {
-        /// This market.
-        expected: Market,
-        /// Named by the entry.
-        found: Market,
-    },
-    /// Nobody here vouches for its signer.
-    #[error("its signer {0} is not in the pool of an approved participant")]
-    KeyNotAdmitted(PublicKey),
-    /// Its signer's participant is suspended.
-    #[error("the participant that holds its signer {0} is suspended")]
-    KeySuspended(PublicKey),
-    /// Over before it was published.
-    #[error("the offer ended at {until}; it is {now} (Unix seconds)")]
-    OfferEnded {
-        /// Its first second after.
-        until: UnixSeconds,
-        /// When it came.
-        now: UnixSeconds,
-    },
-    /// Published before its time.
-    #[error("the offer begins at {from}; it is {now} (Unix seconds)")]
-    OfferNotBegun {
-        /// Its first second.
-        from: UnixSeconds,
-        /// When it came.
-        now: UnixSeconds,
-    },
-    /// Signed later than now.
-    #[error("it says it was signed at {at}; it is {now} (Unix seconds): set the signer's clock")]
-    FromTheFuture {
-        /// When it says it was signed.
-        at: UnixSeconds,
-        /// When it came.
-        now: UnixSeconds,
-    },
-    /// It refers to nothing.
-    #[error("there is no offer {0} in the index")]
-    OfferUnknown(OfferId),
-    /// A newer offer is in the way.
-    #[error("the offer {0} was superseded; refer to the newest one")]
-    OfferSuperseded(OfferId),
-    /// Withdrawn offers stay so.
-    #[error("the offer {0} was withdrawn; publish a new one that supersedes nothing")]
-    OfferWithdrawn(OfferId),
-    /// Only its signer ends an offer.
-    #[error("the offer {offer} is {owner}'s; {signer} cannot end it")]
-    OtherSigner {
-        /// The offer to be ended.
-        offer: OfferId,
-        /// Who signed that.
-        owner: PublicKey,
-        /// Who wants to end it.
-        signer: PublicKey,
-    },
-    /// An offer is ended under its own subject.
-    #[error("the offer {0} is about another subject")]
-    OtherSubject(OfferId),
-    /// A receipt whose halves do not belong together.
-    #[error("the receipt is unsound: {0}")]
-    ReceiptUnsound(#[from] ReceiptError),
-    /// Delivered by somebody who offered nothing.
-    #[error("the delivery is signed by {signer}; the offer is {owner}'s")]
-    OtherProvider {
-        /// Who signed the offer.
-        owner: PublicKey,
-        /// Who signed the delivery.
-        signer: PublicKey,
-    },
-    /// The first receipt of a trade is the one that counts.
-    #[error("the trade {trade} ended with the receipt at index {index}")]
-    TradeEnded {
-        /// The trade.
-        trade: TradeId,
-        /// Where its receipt stands.
-        index: u64,
-    },
-}
-
-impl Refusal {
-    /// The stable name of this kind of refusal: the last part of a problem document's `type`.
-    pub fn slug(&self) -> &'static str {
-        match self {
-            Self::WrongMarket { .. } => "wrong-market",
-            Self::KeyNotAdmitted(_) => "key-not-admitted",
-            Self::KeySuspended(_) => "key-suspended",
-            Self::OfferEnded { .. } => "offer-ended",
-            Self::OfferNotBegun { .. } => "offer-not-begun",
-            Self::FromTheFuture { .. } => "from-the-future",
-            Self::OfferUnknown(_) => "offer-unknown",
-            Self::OfferSuperseded(_) => "offer-superseded",
-            Self::OfferWithdrawn(_) => "offer-withdrawn",
-            Self::OtherSigner { .. } => "other-signer",
-            Self::OtherSubject(_) => "other-subject",
-            Self::ReceiptUnsound(_) => "receipt-unsound",
-            Self::OtherProvider { .. } => "other-provider",
-            Self::TradeEnded { .. } => "trade-ended",
-        }
-    }
 }
 
 /// Either the verdict of a rule or a failed lookup, so that rules can end early with `?`.
@@ -359,94 +256,6 @@ fn not_later(at: UnixSeconds, moment: Moment) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::FromTheFuture { at, now: moment.latest })
-}
-
-/// A view with entries on top that are admitted and not yet in it, so that the entries of one
-/// request can refer to each other.
-#[derive(Debug)]
-pub struct Staging<'v, V> {
-    base: &'v V,
-    positions: HashMap<EntryId, u64>,
-    offers: HashMap<OfferId, OfferState>,
-    trades: HashMap<TradeId, u64>,
-}
-
-impl<'v, V: View> Staging<'v, V> {
-    /// Nothing staged yet.
-    pub fn new(base: &'v V) -> Self {
-        let (positions, offers, trades) = Default::default();
-        Self { base, positions, offers, trades }
-    }
-
-    /// Judges an index entry; if it is new, stages it as the one at `index`.
-    pub fn admit(
-        &mut self,
-        entry: &IndexEntry,
-        index: u64,
-        moment: Moment,
-    ) -> Result<Verdict, V::Error> {
-        let verdict = admit(entry, self, moment)?;
-        if verdict != Verdict::New {
-            return Ok(verdict);
-        }
-        self.positions.insert(entry.id(), index);
-        let (signer, subject) = (entry.signer(), entry.subject());
-        let standing = match entry {
-            IndexEntry::Offer(offer) => {
-                let state = OfferState { signer, subject, standing: Standing::Current };
-                self.offers.insert(offer.id(), state);
-                Standing::Superseded
-            }
-            IndexEntry::Withdrawal(_) => Standing::Withdrawn,
-        };
-        if let Some(ended) = entry.ends() {
-            self.offers.insert(ended, OfferState { signer, subject, standing });
-        }
-        Ok(verdict)
-    }
-
-    /// Judges a receipt; if it is new, stages it as the one at `index`.
-    pub fn admit_receipt(
-        &mut self,
-        receipt: &Verified<Receipt>,
-        index: u64,
-        moment: Moment,
-    ) -> Result<Verdict, V::Error> {
-        let settlement = match Settlement::of(receipt.clone()) {
-            Ok(settlement) => settlement,
-            Err(refusal) => return Ok(Verdict::Refused(refusal)),
-        };
-        let verdict = admit_settlement(&settlement, self, moment)?;
-        if verdict == Verdict::New {
-            self.positions.insert(receipt.id(), index);
-            self.trades.insert(settlement.trade(), index);
-        }
-        Ok(verdict)
-    }
-}
-
-impl<V: View> View for Staging<'_, V> {
-    type Error = V::Error;
-
-    fn market(&self) -> &Market {
-        self.base.market()
-    }
-
-    fn position(&self, entry: &EntryId) -> Result<Option<u64>, V::Error> {
-        self.positions.get(entry).map_or_else(|| self.base.position(entry), |at| Ok(Some(*at)))
-    }
-
-    fn offer(&self, offer: &OfferId) -> Result<Option<OfferState>, V::Error> {
-        self.offers.get(offer).map_or_else(|| self.base.offer(offer), |state| Ok(Some(*state)))
-    }
-
-    fn trade(&self, trade: &TradeId) -> Result<Option<u64>, V::Error> {
-        self.trades.get(trade).map_or_else(|| self.base.trade(trade), |at| Ok(Some(*at)))
-    }
-
-    fn key(&self, key: &PublicKey) -> Result<KeyStanding, V::Error> {
-        self.base.key(key)
-    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub fn conflict_size(body: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{checkpoint::LogName, sample::Bench, tree::verify_consistency};
 
     #[test]
     fn the_body_is_that_of_the_specification() {
@@ -54,6 +55,26 @@ mod tests {
         let line = "//////////////////////////////////////////8=";
         let expected = format!("old 20852014\n{line}\n{line}\n\nexample.com/behind-the-sofa\n...");
         assert_eq!(body, expected.as_bytes());
+    }
+
+    #[test]
+    fn a_witness_can_follow_the_proof() {
+        let reader = Bench::new().chain.reader();
+        let (log, sealed) = (reader.log(LogName::Index), reader.sealed().unwrap());
+        let checkpoint = sealed.checkpoint(LogName::Index);
+        let body = String::from_utf8(add_checkpoint(log, 101, checkpoint).unwrap()).unwrap();
+        let (proof, note) = body.split_once("\n\n").unwrap();
+        assert_eq!(note.as_bytes(), checkpoint.to_bytes());
+        let mut lines = proof.lines();
+        assert_eq!(lines.next(), Some("old 101"));
+        let hash =
+            |line: &str| BASE64_STANDARD.decode(line).unwrap().as_slice().try_into().unwrap();
+        let proof: Vec<Sha256Hash> = lines.map(hash).collect();
+        verify_consistency(&proof, &log.head_at(101).unwrap(), &checkpoint.head()).unwrap();
+
+        let first = add_checkpoint(log, 0, checkpoint).unwrap();
+        assert!(first.starts_with(b"old 0\n\nmarket.example/index\n"));
+        assert!(add_checkpoint(log, 303, checkpoint).is_err());
     }
 
     #[test]

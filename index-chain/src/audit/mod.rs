@@ -43,7 +43,7 @@ use crate::{
     checkpoint::{BlockRef, LogName, SignedCheckpoint},
     disk::{Dir, Disk},
     log::LogError,
-    note::{Signed, Vkey},
+    note::{SignedBy, Vkey},
 };
 use replay::{Offers, Receipts};
 
@@ -143,7 +143,7 @@ pub struct Report {
     /// The checkpoints: keep them, and show them to the next audit.
     pub checkpoints: [SignedCheckpoint; 2],
     /// The known witnesses' cosignatures on each.
-    pub witnesses: [Vec<Signed>; 2],
+    pub witnesses: [Vec<SignedBy>; 2],
     /// Stage by stage.
     pub stages: Vec<StageReport>,
 }
@@ -254,7 +254,7 @@ impl<'a> Auditor<'a> {
         &self,
         disk: &dyn Disk,
         log: LogName,
-    ) -> Result<(SignedCheckpoint, Vec<Signed>), AuditError> {
+    ) -> Result<(SignedCheckpoint, Vec<SignedBy>), AuditError> {
         let file = checkpoint_file(log);
         let note = match disk.read(&file) {
             Ok(Some(note)) => note,

@@ -34,6 +34,17 @@ pub enum Evidence {
     },
 }
 
+/// What was presented as evidence shows nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is no evidence: {0}")]
+pub struct NoEvidence(String);
+
+impl NoEvidence {
+    fn because(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
 impl Evidence {
     pub(super) fn heads(
         log: LogName,
@@ -49,39 +60,42 @@ impl Evidence {
     }
 
     /// Checks that this platform signed both, and that they exclude each other; says why not.
-    pub fn check(&self, market: &Market, platform: PublicKey) -> Result<(), String> {
+    pub fn check(&self, market: &Market, platform: PublicKey) -> Result<(), NoEvidence> {
         match self {
             Self::Heads { log, smaller, larger, tiles } => {
                 let vkey = log.vkey(market, platform);
                 let open = |note: &[u8]| SignedCheckpoint::open(note, &vkey);
-                let smaller = open(smaller).map_err(|e| e.to_string())?.head();
-                let larger = open(larger).map_err(|e| e.to_string())?.head();
+                let smaller = open(smaller).map_err(NoEvidence::because)?.head();
+                let larger = open(larger).map_err(NoEvidence::because)?.head();
                 if smaller.size > larger.size {
-                    return Err("the smaller tree is the larger".into());
+                    return Err(NoEvidence::because("the smaller tree is the larger"));
                 }
                 let hashes = authenticate(&larger, &peaks(smaller.size), tiles);
-                let hashes = hashes.map_err(|e| e.to_string())?;
+                let hashes = hashes.map_err(NoEvidence::because)?;
                 if Frontier::from_peaks(smaller.size, &hashes).head() == smaller {
-                    return Err("the smaller tree is the beginning of the larger".into());
+                    return Err(NoEvidence::because(
+                        "the smaller tree is the beginning of the larger",
+                    ));
                 }
                 Ok(())
             }
             Self::Blocks { here, served } => {
                 let open = |bytes: &[u8]| {
-                    let block = Signed::<Block>::decode(bytes).map_err(|e| e.to_string())?;
-                    block.verify().map_err(|e| e.to_string())
+                    let block = Signed::<Block>::decode(bytes).map_err(NoEvidence::because)?;
+                    block.verify().map_err(NoEvidence::because)
                 };
                 let (here, served) = (open(here)?, open(served)?);
                 for block in [&here, &served] {
                     if block.signer() != platform || block.message().market != *market {
-                        return Err(format!("a block of {}", block.message().market));
+                        let market = &block.message().market;
+                        return Err(NoEvidence::because(format!("a block of {market}")));
                     }
                 }
                 if here.message().height != served.message().height {
-                    return Err("two blocks of two heights".into());
+                    return Err(NoEvidence::because("two blocks of two heights"));
                 }
                 if here.message() == served.message() {
-                    return Err("one block, signed twice".into());
+                    return Err(NoEvidence::because("one block, signed twice"));
                 }
                 Ok(())
             }

@@ -24,7 +24,7 @@ use std::{path::Path, sync::Arc};
 
 use encrytrust_protocol::{Block, Market, PublicKey, Signed, TreeHead, Verified};
 
-pub use evidence::Evidence;
+pub use evidence::{Evidence, NoEvidence};
 pub use growth::Growth;
 
 use crate::{
@@ -213,7 +213,8 @@ impl Copy {
         }
         if let Some(here) = here {
             let evidence = Evidence::blocks(here, bytes.to_vec());
-            evidence.check(&self.market, self.platform).map_err(refuse)?;
+            let checked = evidence.check(&self.market, self.platform);
+            checked.map_err(|e| refuse(e.to_string()))?;
             return Err(CopyError::SplitView(Box::new(evidence)));
         }
         let block = Signed::<Block>::decode(bytes).map_err(|e| refuse(e.to_string()))?;

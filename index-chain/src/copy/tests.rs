@@ -214,10 +214,10 @@ fn an_honest_platform_cannot_be_accused() {
     let tiles = wanted(&large.head(), &peaks(small.head().size));
     let tiles: Vec<_> = tiles.into_iter().map(|tile| (tile, fetch(&reader, log, tile))).collect();
     let accuse = |tiles| Evidence::heads(log, small, large, tiles).check(&market(), platform());
-    assert!(accuse(tiles.clone()).unwrap_err().contains("is the beginning"));
+    assert!(accuse(tiles.clone()).unwrap_err().to_string().contains("is the beginning"));
     let mut lies = tiles;
     lies[0].1[3] ^= 1;
-    assert!(accuse(lies).unwrap_err().contains("tiles"));
+    assert!(accuse(lies).unwrap_err().to_string().contains("tiles"));
     let block = |height| reader.blocks().bytes(height).unwrap().unwrap();
     let accuse = |a, b| Evidence::blocks(a, b).check(&market(), platform());
     assert!(accuse(block(0), block(1)).is_err() && accuse(block(0), block(0)).is_err());

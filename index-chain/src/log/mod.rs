@@ -72,8 +72,11 @@ pub enum LogError {
         log: String,
     },
     /// What was acknowledged, or sealed in a block, is not what the files hold. The log stays
-    /// closed: restore the named file from a copy (`ets log sync` makes one) or a backup.
-    #[error("{file}, at byte {offset}: {found}, but {expected}")]
+    /// closed.
+    #[error(
+        "{file}, at byte {offset}: {found}, but {expected}; \
+         restore the file from a copy of the log or a backup"
+    )]
     Contradiction {
         /// The file, relative to the log's disk.
         file: String,
