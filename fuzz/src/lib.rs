@@ -10,6 +10,16 @@
 //! (offer.run)(b"not an offer"); // refused, without a panic
 //! ```
 
+use encrytrust_index_chain::{
+    checkpoint::Checkpoint,
+    note::{Note, Vkey},
+    proof::TlogProof,
+};
+use encrytrust_keys::{
+    identity::Trust,
+    membership::PoolSubmission,
+    subject::{SUBJECT_ID_MAX, SubjectId},
+};
 use encrytrust_protocol::{
     AdminCommand, AdminQuery, Block, Delivery, IndexEntry, Join, KeyBinding, KeyStatus, Message,
     Offer, PlatformInfo, Pool, Receipt, Record, RelayPackets, RelayPoll, Reply, Request,
@@ -58,6 +68,13 @@ pub const TARGETS: &[Target] = &[
         name: "relay-packets",
         run: |b| rewritten(b, RelayPackets::decode(b).ok(), RelayPackets::encode),
     },
+    Target { name: "pool-submission", run: |b| drop(PoolSubmission::decode(b)) },
+    Target { name: "certificate", run: certificate },
+    Target { name: "subject-id", run: subject_id },
+    Target { name: "vkey", run: vkey },
+    Target { name: "note", run: note },
+    Target { name: "checkpoint", run: checkpoint },
+    Target { name: "tlog-proof", run: tlog_proof },
 ];
 
 /// The target of a name.
@@ -87,5 +104,50 @@ fn index_entry(bytes: &[u8]) {
 fn sequence(bytes: &[u8]) {
     if let Ok(items) = split_sequence(bytes, 100) {
         assert_eq!(items.concat(), bytes, "nothing is lost between items");
+    }
+}
+
+fn certificate(bytes: &[u8]) {
+    // A time at which a certificate made in a test is valid does not matter: reading comes first.
+    if let Ok(valid) = Trust::self_signed().validate(&[bytes], 1_800_000_000) {
+        assert!(valid.not_before() <= 1_800_000_000 && 1_800_000_000 <= valid.not_after());
+    }
+}
+
+fn subject_id(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(id) = SubjectId::new(text) {
+        id.expose(|canonical| {
+            assert!(canonical.len() <= SUBJECT_ID_MAX);
+            let again = SubjectId::new(std::str::from_utf8(canonical).expect("UTF-8 stays UTF-8"));
+            assert_eq!(again.expect("a canonical ID is an ID"), id, "normalising twice is once");
+        });
+    }
+}
+
+fn vkey(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(vkey) = text.parse::<Vkey>() {
+        assert_eq!(vkey.to_string(), text, "a vkey has one spelling");
+    }
+}
+
+fn note(bytes: &[u8]) {
+    if let Ok(note) = Note::parse(bytes) {
+        assert_eq!(Note::parse(&note.to_bytes()).expect("written by us").text(), note.text());
+    }
+}
+
+fn checkpoint(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(checkpoint) = Checkpoint::parse(text) {
+        assert_eq!(checkpoint.to_string(), text, "a checkpoint has one spelling");
+    }
+}
+
+fn tlog_proof(bytes: &[u8]) {
+    if let Ok(proof) = TlogProof::parse(bytes) {
+        let again = TlogProof::parse(proof.encode().as_bytes()).expect("written by us");
+        assert_eq!(again.encode(), proof.encode());
     }
 }

@@ -332,9 +332,11 @@ impl<M: Message> Verified<M> {
 
 /// Verifies many signatures at once, about twice as fast as one by one; answers each.
 ///
-/// The batch equation (Bernstein et al., "High-speed high-security signatures", section 5) accepts
-/// whatever [`Signed::verify`] accepts. A batch that fails is verified one by one, so a culprit is
-/// named and its neighbours are not.
+/// For reading a log again, not for letting anything into one. The batch equation (Bernstein et
+/// al., "High-speed high-security signatures", section 5) accepts whatever [`Signed::verify`]
+/// accepts, and by chance also a signature whose signer added a point of small order to it:
+/// nobody but the holder of the key can make one, but a verifier of its own may refuse it. A batch
+/// that fails is verified one by one, so a culprit is named and its neighbours are not.
 pub fn verify_batch<M: Message<Signer = PublicKey>>(
     batch: Vec<Signed<M>>,
 ) -> Vec<Result<Verified<M>, BadSignature>> {
