@@ -24,6 +24,9 @@ pub enum NodeError {
     /// A wish that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// Things are not so that it could be done.
+    #[error("{0}")]
+    Refused(String),
     /// The platform refused, is away, or lied.
     #[error(transparent)]
     Platform(#[from] ClientError),
@@ -94,10 +97,12 @@ pub enum ErrorKind {
 }
 
 impl NodeError {
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(crate) fn state(path: impl AsRef<std::path::Path>, why: impl ToString) -> Self {
         Self::State { path: path.as_ref().display().to_string(), why: why.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(crate) fn untrue(party: impl Into<String>, why: impl ToString) -> Self {
         Self::Untrue { party: party.into(), why: why.to_string() }
     }
@@ -116,6 +121,7 @@ impl NodeError {
             Self::Mismatch { .. } | Self::Untrue { .. } => ErrorKind::Verification,
             Self::Unsettled { source, .. } => source.kind(),
             Self::State { .. }
+            | Self::Refused(_)
             | Self::Gone { .. }
             | Self::Copy(_)
             | Self::Secret(_)

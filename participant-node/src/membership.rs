@@ -117,6 +117,7 @@ fn is_missing(error: &FileError) -> bool {
     matches!(error, FileError::Io { source, .. } if source.kind() == ErrorKind::NotFound)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unsigned(error: SignError) -> NodeError {
     NodeError::Usage(format!("cannot sign: {error}"))
 }

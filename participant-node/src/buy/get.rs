@@ -75,13 +75,14 @@ impl Node {
         let (status, binding) = self.platform().key(&provider).await?;
         if status.message().state != KeyState::Active {
             let why = format!("the platform says that the offer's key {provider} is suspended");
-            return Err(NodeError::Usage(why));
+            return Err(NodeError::Refused(why));
         }
         if self.platform().newest_block().is_none() {
             self.platform().checkpoint(encrytrust_index_chain::checkpoint::LogName::Index).await?;
         }
         let block = self.platform().newest_block();
-        let block = block.ok_or_else(|| NodeError::Usage("the market has no block yet".into()))?;
+        let block =
+            block.ok_or_else(|| NodeError::Refused("the market has no block yet".into()))?;
         let (key, reply_key) = (self.some_key()?, SealKey::generate(Suite::XWing));
         let request = key.sign_request(Request {
             market: self.market().clone(),

@@ -40,7 +40,7 @@ impl Node {
             }
             Submitted::Refused { why } => {
                 self.note_purchase(PurchaseEvent::Dropped { trade })?;
-                Err(NodeError::Usage(format!("the platform refused the receipt: {why}")))
+                Err(NodeError::Refused(format!("the platform refused the receipt: {why}")))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use backon::Retryable;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use encrytrust_index_chain::{
     checkpoint::{LogName, SignedCheckpoint},
@@ -23,7 +24,10 @@ use encrytrust_protocol::{
     },
 };
 
-use super::{ClientError, Http, Media, PLATFORM, Platform, http::JSON_MAX};
+use super::{
+    ClientError, Http, Media, PLATFORM, Platform,
+    http::{JSON_MAX, backoff, is_passing},
+};
 use crate::files::now;
 
 /// An offer that its signer signed and that is in the index.
@@ -82,17 +86,17 @@ impl Platform {
     ) -> Result<Vec<SubjectTag>, ClientError> {
         let blind = move || BlindedIds::blind(ids);
         let blinded = crate::blocking(blind).await.map_err(ClientError::local)?;
-        let (nonce, at) = Self::nonce_and_time()?;
-        let request = TagRequest {
-            market: self.market.clone(),
-            blinded: blinded.elements().to_vec().into(),
-            nonce,
-            at,
+        // Each try is a message of its own: the platform answers none twice.
+        let ask = async || {
+            let (nonce, at) = Self::nonce_and_time()?;
+            let (market, elements) = (self.market.clone(), blinded.elements().to_vec().into());
+            let request = TagRequest { market, blinded: elements, nonce, at };
+            let request = key.sign_tag_request(request).map_err(ClientError::local)?;
+            let max = TagRequest::ELEMENTS_MAX * 32 + 1024;
+            let body = (Media::Cose, request.bytes());
+            self.http.post_once("v1/subject-tags", body, max).await
         };
-        let request = key.sign_tag_request(request).map_err(ClientError::local)?;
-        let max = TagRequest::ELEMENTS_MAX * 32 + 1024;
-        let body = (Media::Cose, request.bytes());
-        let answer = self.http.post_once("v1/subject-tags", body, max).await?;
+        let answer = ask.retry(backoff()).when(is_passing).await?;
         let answer =
             TagAnswer::decode(&answer).map_err(|e| ClientError::malformed("tag answer", e))?;
         let tag_key = *tag_key;

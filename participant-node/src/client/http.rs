@@ -179,7 +179,7 @@ fn is_problem(response: &Response) -> bool {
 }
 
 /// Three more tries, after about 0.2, 0.6 and 1.8 seconds.
-fn backoff() -> ExponentialBuilder {
+pub(super) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
         .with_factor(3.0)
@@ -188,7 +188,7 @@ fn backoff() -> ExponentialBuilder {
 }
 
 /// Whether the same call may succeed a moment later.
-fn is_passing(error: &ClientError) -> bool {
+pub(super) fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } => true,
         ClientError::Refused { problem, .. } => matches!(problem.status, 429 | 502 | 503),

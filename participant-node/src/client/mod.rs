@@ -119,14 +119,17 @@ impl ClientError {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(crate) fn untrue(why: impl ToString) -> Self {
         Self::Untrue { party: PLATFORM.into(), why: why.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(crate) fn malformed(what: &'static str, why: impl ToString) -> Self {
         Self::Malformed { party: PLATFORM.into(), what, why: why.to_string() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(crate) fn local(why: impl ToString) -> Self {
         Self::Local(why.to_string())
     }

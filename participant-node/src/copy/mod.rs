@@ -126,8 +126,7 @@ impl Node {
 
 async fn open(platform: &Platform, dir: &Path) -> Result<Copy, NodeError> {
     let (dir, market, key) = (dir.to_owned(), platform.market.clone(), platform.key);
-    let opened = blocking(move || Copy::open(dir, &market, key)).await;
-    let (copy, _) = opened.map_err(|e| failed(platform, &Path::new(""), e))?;
+    let (copy, _) = blocking(move || Copy::open(dir, &market, key)).await?;
     Ok(copy)
 }
 

@@ -23,6 +23,7 @@
 //! addressed by other ID columns, or when less than a quarter of its time is left. The new offer
 //! is signed by the key of the old one.
 
+mod published;
 mod send;
 mod subjects;
 

@@ -69,7 +69,9 @@ impl Server {
         let packet = SealedPacket::decode(packet)
             .map_err(|e| refuse(Problem::new(400, "malformed", e.to_string())))?;
         let server = self.clone();
+        let slot = self.opening.acquire().await;
         let opened = blocking(move || server.open_with_any_key(&packet)).await;
+        drop(slot);
         let (plain, key) = opened.ok_or_else(|| {
             let why = "this packet was not sealed to a key of this node, or was changed on the way";
             let next =

@@ -13,6 +13,8 @@ mod trades;
 
 use std::{future::Future, ops::Deref, sync::Arc};
 
+use tokio::sync::Semaphore;
+
 use self::{
     keys::KeyWords,
     stock::{Offers, Sources},
@@ -30,7 +32,12 @@ pub(crate) struct Inside {
     sources: Sources,
     trades: Trades,
     keys: KeyWords,
+    /// Packets being opened: a stranger's packet costs one attempt for each key.
+    opening: Semaphore,
 }
+
+/// Packets opened at the same time.
+const OPENING: usize = 8;
 
 impl Deref for Server {
     type Target = Inside;
@@ -47,6 +54,7 @@ impl Server {
             sources: Sources::default(),
             trades: Trades::open(&vault, key)?,
             keys: KeyWords::default(),
+            opening: Semaphore::new(OPENING),
             node: node.clone(),
         })))
     }

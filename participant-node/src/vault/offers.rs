@@ -336,6 +336,11 @@ impl OfferBook {
         self.ended.contains(id)
     }
 
+    /// Every offer whose inclusion was proved to this node, those that have ended among them.
+    pub(crate) fn proved(&self) -> impl Iterator<Item = OfferId> {
+        self.offers.keys().chain(&self.ended).copied()
+    }
+
     /// What an interrupted run left on its way.
     pub(crate) fn pending(&self) -> Vec<Pending> {
         self.pending.values().cloned().collect()

@@ -17,6 +17,7 @@ use encrytrust_keys::subject::SubjectId;
 use encrytrust_protocol::SubjectTag;
 
 use super::{VaultError, VaultKey};
+use crate::files;
 
 /// 32 of mark, 32 of tag, 8 of check.
 const RECORD: usize = 72;
@@ -70,6 +71,7 @@ impl TagCache {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let write = || {
+            files::folder(self.path.parent().unwrap_or(Path::new(".")))?;
             let mut file = options.open(&self.path)?;
             file.lock()?;
             let len = file.metadata()?.len();
