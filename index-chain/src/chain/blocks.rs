@@ -115,6 +115,8 @@ impl Blocks {
             });
         }
         let cut = cut_tail(disk, &file, offset)?;
+        // The last block may be in memory only; before it is published, it is on disk.
+        file.sync()?;
         let recovery = Recovery { cut: cut.into_iter().collect(), rebuilt: Vec::new() };
         let contradiction = |found: String| LogError::Contradiction {
             file: file.path.clone(),

@@ -25,7 +25,7 @@ pub enum Fault {
 /// What is left of the bytes that were written but never synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Survive {
-    /// All: the process was killed, the machine runs on.
+    /// All: the process was killed, the machine runs on. A power cut can still take them.
     PageCache,
     /// None: the power failed.
     SyncedOnly,
@@ -90,11 +90,8 @@ impl FaultyDisk {
     /// The disk as the next process finds it; this one stays as it is.
     pub fn restart(&self, survive: Survive) -> Self {
         let mut files = self.state().files.clone();
-        for content in files.values_mut() {
-            if survive == Survive::SyncedOnly {
-                content.bytes.truncate(content.synced);
-            }
-            content.synced = content.bytes.len();
+        if survive == Survive::SyncedOnly {
+            files.values_mut().for_each(|content| content.bytes.truncate(content.synced));
         }
         Self(Arc::new(Mutex::new(State { files, ..State::default() })))
     }

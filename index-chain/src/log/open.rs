@@ -65,6 +65,9 @@ pub(super) fn open(
     let mut recovery = Recovery::default();
     recovery.cut.extend(cut_tail(&*disk, entries, found.extent.end)?);
     recovery.cut.extend(cut_tail(&*disk, &hashes[0], found.extent.size * HASH)?);
+    // What a killed process wrote may be in memory only; before it can be sealed, it is on disk.
+    entries.sync()?;
+    hashes[0].sync()?;
     for (file, roots) in hashes[1..].iter().zip(&found.roots) {
         if repair(file, roots)? {
             recovery.rebuilt.push(file.path.clone());
