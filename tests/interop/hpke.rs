@@ -17,7 +17,7 @@ fn open(script: &str, key: &SealKey, info: &[u8], packet: &SealedPacket) -> std:
         "kem": kem,
         "kdf": 1,
         "aead": 3,
-        "secret_key": key.expose(hex::encode),
+        "secret_key": key.expose(|secret| hex::encode(secret)),
         "enc": hex::encode(&**packet.enc),
         "ciphertext": hex::encode(&**packet.ciphertext),
         "info": hex::encode(info),
