@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     exit::{Exit, Failure},
+    node::url,
     output::{self, Output, counted, date, short, table},
     passphrase::PassphraseFile,
     platform::{Listening, configuration, secret},
@@ -39,7 +40,7 @@ struct Office {
     dir: PathBuf,
 
     /// Talk to the market at this URL instead.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     platform: Option<String>,
 
     #[command(flatten)]

@@ -20,12 +20,12 @@ use tempfile::TempDir;
 
 use crate::{
     exit::{Exit, Failure},
-    node::{NodeDir, pinned_key},
+    node::{NodeDir, pinned_key, url},
     output::{Output, counted, grouped, rate, size, took},
     passphrase::PassphraseFile,
 };
 
-/// Verify a market from its first block, on this machine.
+/// Verify a market from its first block, on your machine.
 ///
 /// Downloads the logs, or what is new in them, and checks everything without asking anyone: the
 /// trees, the blocks and how they are linked, every checkpoint's signature, the signature of every
@@ -43,7 +43,7 @@ The last one uses no network. A fault is reported with the exact entry and what 
 what, and ends with exit code 3; what proves it stays in the copy.")]
 pub(crate) struct Audit {
     /// The market's URL; without it only the copy is audited, offline.
-    #[arg(long, value_name = "URL", required_unless_present_any = ["dir", "mine"])]
+    #[arg(long, value_name = "URL", value_parser = url, required_unless_present_any = ["dir", "mine"])]
     platform: Option<String>,
 
     /// Keep the copy of the logs here and continue from it next time; otherwise in a directory
@@ -149,8 +149,9 @@ pub(crate) async fn audit(args: Audit, output: &Output) -> Result<Exit, Failure>
     };
     let market = Market::new(key.name()).map_err(|e| Failure::usage("usage", e))?;
     let mut seen = checkpoints(&case.dir, AUDITED, &market, &key)?;
-    let own = Vec::new();
+    let mut own = Vec::new();
     if let Some(node) = &mine {
+        own = node.own_offers()?;
         seen.extend(checkpoints(&node.dir().join("seen"), "checkpoint", &market, &key)?);
     }
     let began = Instant::now();

@@ -16,7 +16,7 @@ use crate::{
     output::{Output, counted, day, short},
 };
 
-/// Find what is on offer about somebody, without telling whom you look for.
+/// Find offers about somebody, without telling anyone about whom.
 ///
 /// The platform helps to make the pseudonym from an ID that it sees only blinded, then looks up a
 /// pseudonym that it cannot turn back. Each answer is proven to be in the index.

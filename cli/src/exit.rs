@@ -144,7 +144,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if !asked && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.render().to_string();
         let detail = text.split("\n\nUsage:").next().unwrap_or(&text);
-        let detail = detail.strip_prefix("error: ").unwrap_or(detail).trim();
+        let detail = detail.strip_prefix("error: ").unwrap_or(detail);
+        let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
         let failure = Failure::usage("usage", detail).or_try("the same command with --help");
         println!("{:#}", failure.json());
         return failure.exit().into();

@@ -32,7 +32,7 @@ pub(crate) struct Sync {
     node: NodeDir,
 }
 
-/// Write an offer's proof: that it is in the index, for anyone to check with any C2SP tool.
+/// Write the proof that an offer is in the index, for any C2SP tool.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:

@@ -13,6 +13,7 @@ use encrytrust_participant_node::{
     Identity, InitOptions, Initialised, KeysAdded, Membership, Node, NodeError, ServeOptions,
 };
 use encrytrust_protocol::{Market, ParticipantState};
+use reqwest::Url;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -53,9 +54,15 @@ pub(crate) struct NodeDir {
 impl NodeDir {
     /// Opens the node, asking for its passphrase only if it has one.
     pub(crate) fn open(&self) -> Result<Node, Failure> {
+        let dir = self.dir.display();
+        if !self.dir.join("node.toml").exists() {
+            return Err(Failure::usage("no-node", format!("there is no node in {dir}")).or_try(
+                format!("ets node init --dir {dir} --platform URL, or --dir with another"),
+            ));
+        }
         match Node::open(&self.dir, self.passphrase.read()?) {
             Err(NodeError::Secret(FileError::NeedsPassphrase { .. })) => {
-                let passphrase = self.passphrase.ask(&self.dir.display().to_string())?;
+                let passphrase = self.passphrase.ask(&dir.to_string())?;
                 Ok(Node::open(&self.dir, Some(passphrase))?)
             }
             opened => Ok(opened?),
@@ -77,6 +84,14 @@ impl NodeDir {
         };
         written.map_err(|e| Failure::file(&path, &e))
     }
+}
+
+/// A URL of a server, checked as far as it can be without asking.
+pub(crate) fn url(text: &str) -> Result<String, String> {
+    let hint = "write http://HOST:PORT or https://HOST";
+    let url = Url::parse(text).map_err(|e| format!("{e}; {hint}"))?;
+    let complete = matches!(url.scheme(), "http" | "https") && url.has_host();
+    if complete { Ok(text.to_owned()) } else { Err(hint.to_owned()) }
 }
 
 /// The file in a node's directory that says what its offers say.
@@ -101,7 +116,7 @@ pub(crate) struct Init {
     dir: PathBuf,
 
     /// The market's URL.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     platform: String,
 
     /// The market's verifier key (C2SP signed-note), as its operator told you.
@@ -188,7 +203,7 @@ pub(crate) struct Serve {
     listen: Option<SocketAddr>,
 
     /// The URL under which buyers reach --listen; `ets publish` writes it into offers.
-    #[arg(long, value_name = "URL", requires = "listen")]
+    #[arg(long, value_name = "URL", value_parser = url, requires = "listen")]
     endpoint: Option<String>,
 }
 

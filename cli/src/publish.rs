@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     exit::{Exit, Failure},
-    node::NodeDir,
+    node::{NodeDir, url},
     output::{Output, counted, grouped, rate, took},
     pgpass::with_password,
 };
@@ -70,7 +70,7 @@ pub(crate) struct Publish {
     valid_days: u64,
 
     /// Where buyers reach your node; what `ets node serve --endpoint` last said if not given.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     endpoint: Option<String>,
 
     /// Tells two products made from one source apart. Without it, offering other columns of the
