@@ -48,6 +48,11 @@ impl Bare {
         })
     }
 
+    /// Whether it was signed by whom it says, strictly.
+    pub fn verify(&self) -> bool {
+        self.key.verify_strict(&self.text, &self.signature).is_ok()
+    }
+
     /// Whether all of these were signed by whom they say.
     pub fn verify_batch(batch: &[Self]) -> bool {
         let texts: Vec<&[u8]> = batch.iter().map(|bare| bare.text.as_slice()).collect();

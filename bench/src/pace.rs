@@ -68,6 +68,9 @@ impl Outcome {
 /// The longest latency that is told apart from longer ones: a minute.
 const LATENCY_MAX: u64 = 60_000_000;
 
+/// A request number that no run reaches: where an endless supply ends when a run is given up.
+pub const NEVER: usize = usize::MAX / 2;
+
 /// Sends, at a pace. The first answer that is not what was wanted ends the run as an error: a load
 /// test of refusals measures nothing.
 pub fn run(work: &Work<'_>, pace: Pace) -> Result<Outcome> {
@@ -89,7 +92,7 @@ pub fn run(work: &Work<'_>, pace: Pace) -> Result<Outcome> {
                     total.2.add(&mine).context("latencies")
                 });
                 if let Err(error) = done {
-                    next.store(usize::MAX / 2, Ordering::Relaxed);
+                    next.store(NEVER, Ordering::Relaxed);
                     if let Ok(mut first) = fault.lock() {
                         first.get_or_insert(error);
                     }

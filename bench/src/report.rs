@@ -113,7 +113,7 @@ pub fn figure(value: f64) -> String {
 /// Lines are shown as they are known, and kept.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    machine: Vec<String>,
+    notes: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -122,7 +122,7 @@ impl Report {
     pub fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         println!("# {note}");
-        self.machine.push(note);
+        self.notes.push(note);
     }
 
     /// A figure.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use encrytrust_bench::{
     corpus::{self, Corpus, PROVIDERS},
     market,
-    pace::{Pace, Work},
+    pace::{self, Pace, Work},
     process::Platform,
     report::{Aim, Row},
     wire::{self, Answer, Connection},
@@ -55,38 +55,44 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         ensure!(offers as u64 == PROVIDERS, "{offers} offers about a subject");
         Ok(())
     };
-    let endless = |n: usize| (n < usize::MAX / 4).then(|| &*requests[n % requests.len()]);
-    let work = Work {
+    let work = |how| Work {
         address: platform.address(),
         connections: CONNECTIONS,
-        request: &endless,
+        request: how,
         check: &found,
     };
+    let again = |n: usize| (n < pace::NEVER).then(|| &*requests[n % requests.len()]);
     let closed = Pace::Closed { lasting: LASTING };
-    let reached = measured(bench, &platform, &format!("{name}/closed"), &work, closed)?.rate();
-
-    let nothing = wire::get("/healthz");
-    let empty = Work {
-        request: &|n| (n < usize::MAX / 4).then_some(&nothing[..]),
-        check: &|answer| answer.ok().map(drop),
-        ..work
-    };
-    let closed = Pace::Closed { lasting: Duration::from_secs(3) };
-    let most = measured(bench, &platform, "healthz/closed", &empty, closed)?.rate();
+    let outcome = measured(bench, &platform, &format!("{name}/closed"), &work(&again), closed)?;
+    let (reached, most) = (outcome.rate(), healthz(bench, &platform)?);
     bench.report.row(
         Row::new(format!("{name}/closed connections={CONNECTIONS}"), reached, "lookups/s")
             .beside("the same server saying only that it is well", most),
     );
 
-    let (rate, work) = (reached * SHARE, Work { check: &found, request: &endless, ..empty });
+    let rate = reached * SHARE;
     let count = (rate * LASTING.as_secs_f64()) as usize;
-    let work = Work { request: &|n| (n < count).then(|| &*requests[n % requests.len()]), ..work };
-    let outcome = measured(bench, &platform, &format!("{name}/open"), &work, Pace::Open { rate })?;
+    let some = |n: usize| (n < count).then(|| &*requests[n % requests.len()]);
+    let open = Pace::Open { rate };
+    let outcome = measured(bench, &platform, &format!("{name}/open"), &work(&some), open)?;
     let p99 = Some(Aim::Below(5.0));
     latencies(bench, &format!("{name}/open lookups={rate:.0}/s"), &outcome, p99);
     let memory = Row::memory(format!("{name} memory"), platform.peak_memory()?);
     bench.report.row(memory.aim(Aim::Below(500.0)));
     Ok(())
+}
+
+/// Answers per second without anything to look up.
+fn healthz(bench: &mut Bench, platform: &Platform) -> Result<f64> {
+    let request = wire::get("/healthz");
+    let work = Work {
+        address: platform.address(),
+        connections: CONNECTIONS,
+        request: &|n| (n < pace::NEVER).then_some(&request[..]),
+        check: &|answer| answer.ok().map(drop),
+    };
+    let closed = Pace::Closed { lasting: Duration::from_secs(3) };
+    Ok(measured(bench, platform, "healthz/closed", &work, closed)?.rate())
 }
 
 /// The large market.
