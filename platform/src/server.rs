@@ -38,7 +38,7 @@ use crate::{
 const PENDING_MAX: usize = 10_000;
 
 /// How long requests under way may take once the platform stops.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How often full token buckets are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -239,6 +239,7 @@ fn http_server(
             .into_utoipa_app()
             .configure(http::endpoints)
             .into_app()
+            .service(web::redirect("/docs", "/docs/"))
             .service(http::docs(api.clone()))
             .default_service(web::to(http::nowhere))
     };

@@ -33,7 +33,6 @@ pub(crate) async fn edge(
     let service = request.app_data::<web::Data<Service>>().map(|data| data.clone().into_inner());
     let id = service.as_ref().map(|service| service.next_request_id()).unwrap_or_default();
     let method = request.method().clone();
-    let http_request = request.request().clone();
 
     let admitted = match (&service, request.peer_addr()) {
         (Some(service), Some(peer)) if !is_probe(request.path()) => {
@@ -42,11 +41,8 @@ pub(crate) async fn edge(
         _ => Ok(()),
     };
     let response = match admitted {
-        Ok(()) => match next.call(request).await {
-            Ok(response) => response.map_into_boxed_body(),
-            Err(error) => ServiceResponse::from_err(error, http_request.clone()),
-        },
-        Err(refused) => ServiceResponse::new(http_request.clone(), refused.error_response()),
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(refused) => request.into_response(refused.error_response()),
     };
     let mut response = speak_problem(response);
     let value = HeaderValue::from_str(&id).expect("a request id is hex digits");
@@ -56,7 +52,7 @@ pub(crate) async fn edge(
         .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
     // The pattern, not the path: a path can name a subject.
-    let pattern = http_request.match_pattern().unwrap_or_else(|| "none".to_owned());
+    let pattern = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let (status, took) = (response.status().as_u16(), began.elapsed());
     tracing::info!(
         target: "encrytrust_platform::access",

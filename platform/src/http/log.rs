@@ -5,7 +5,10 @@ use actix_web::{
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
     web::Path,
 };
-use encrytrust_index_chain::log::TILE_WIDTH;
+use encrytrust_index_chain::{
+    checkpoint::{LogName, NoSuchLog},
+    log::TILE_WIDTH,
+};
 
 use super::{Problems, Site, read};
 use crate::{
@@ -73,8 +76,8 @@ pub(crate) async fn get_tile(
         .body(bytes))
 }
 
-fn log_name(text: &str) -> Result<encrytrust_index_chain::checkpoint::LogName, Refused> {
-    text.parse().or_else(|e: String| NOT_FOUND.refuse(e))
+fn log_name(text: &str) -> Result<LogName, Refused> {
+    text.parse().or_else(|e: NoSuchLog| NOT_FOUND.refuse(e.to_string()))
 }
 
 /// What a tile path names.
@@ -101,11 +104,7 @@ impl Tile {
     }
 
     /// Its bytes, if they are under the checkpoint.
-    fn read(
-        self,
-        service: &Service,
-        log: encrytrust_index_chain::checkpoint::LogName,
-    ) -> Result<Vec<u8>, Refused> {
+    fn read(self, service: &Service, log: LogName) -> Result<Vec<u8>, Refused> {
         let size = service.heads().of(log).size();
         let there = size.checked_shr(8 * u32::from(self.level.unwrap_or(0))).unwrap_or(0);
         let end = self.n.checked_mul(TILE_WIDTH).and_then(|start| start.checked_add(self.width));
