@@ -86,6 +86,12 @@ impl Proxy {
     }
 }
 
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy(at {}, to {})", self.url, self.lock().upstream)
+    }
+}
+
 async fn pass(
     request: HttpRequest,
     body: web::Bytes,
@@ -118,8 +124,8 @@ async fn pass(
         Some(rewrite) => rewrite(&path, status, bytes),
         None => bytes,
     };
-    let status = actix_web::http::StatusCode::from_u16(status)
-        .map_err(actix_web::error::ErrorBadGateway)?;
+    let status =
+        actix_web::http::StatusCode::from_u16(status).map_err(actix_web::error::ErrorBadGateway)?;
     let mut response = HttpResponse::build(status);
     if let Some(kind) = kind {
         response.insert_header(("content-type", kind));
