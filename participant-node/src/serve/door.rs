@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use actix_web::{
     App, HttpResponse, HttpServer,
     http::StatusCode,
-    web::{self, Bytes, Data, PayloadConfig},
+    web::{self, Data, Payload},
 };
 use encrytrust_protocol::Problem;
 
@@ -25,7 +25,6 @@ pub(super) fn bind(
     let app = move || {
         App::new()
             .app_data(Data::clone(&data))
-            .app_data(PayloadConfig::new(PACKET_MAX))
             .route("/v1/requests", web::post().to(request))
             .route("/healthz", web::get().to(|| async { "ok\n" }))
             .default_service(web::to(|| async {
@@ -44,7 +43,15 @@ pub(super) fn bind(
     Ok((address, http.run()))
 }
 
-async fn request(server: Data<Server>, packet: Bytes) -> HttpResponse {
+async fn request(server: Data<Server>, payload: Payload) -> HttpResponse {
+    let packet = match payload.to_bytes_limited(PACKET_MAX).await {
+        Ok(Ok(packet)) => packet,
+        Ok(Err(e)) => return problem(&Problem::new(400, "malformed", format!("broken off: {e}"))),
+        Err(_) => {
+            let why = format!("a sealed request has at most {PACKET_MAX} bytes");
+            return problem(&Problem::new(413, "too-large", why));
+        }
+    };
     match server.answer(&packet).await {
         Ok(reply) => HttpResponse::Ok().content_type("application/octet-stream").body(reply),
         Err(refused) => problem(&refused),
