@@ -9,6 +9,7 @@
 //!   .keys_add(count)                       more keys to trade under
 //!   .publish(&spec, progress)              provider: rows become offers; data never leaves
 //!   .serve(&options, started, stop)        provider: answer requests, directly or by relay
+//!   .own_offers()                          provider: what an audit must find
 //!   .find(&id, local, progress)            buyer: look a subject up; nobody learns whom
 //!   .get(offer, out)                       buyer: request, open, verify, receipt
 //!   .sync(progress)  .prove(offer)         download the chain; a proof for others

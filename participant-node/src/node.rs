@@ -63,6 +63,7 @@ struct Inner {
     platform_url: String,
     platform: Platform,
     tag_key: TagPublicKey,
+    genesis: BlockHash,
     vault_key: VaultKey,
     passphrase: Option<Passphrase>,
     ring: RwLock<Arc<KeyRing>>,
@@ -136,6 +137,7 @@ impl Node {
             platform_url: config.platform,
             platform,
             tag_key,
+            genesis: config.genesis,
             vault_key,
             passphrase,
             ring: RwLock::new(Arc::new(ring)),
@@ -174,6 +176,10 @@ impl Node {
 
     pub(crate) fn tag_key(&self) -> &TagPublicKey {
         &self.0.tag_key
+    }
+
+    pub(crate) fn genesis(&self) -> &BlockHash {
+        &self.0.genesis
     }
 
     pub(crate) fn vault_key(&self) -> &VaultKey {

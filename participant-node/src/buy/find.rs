@@ -6,6 +6,9 @@
 //! | lookup at the platform | the tag | the platform: that this pseudonym is asked for |
 //! | lookup in the copy | nothing | nobody anything |
 //!
+//! The platform could leave an offer out, or call a replaced one current; both show in the copy,
+//! where an offer's standing is read off the chain.
+//!
 //! In the copy, offers under the white paper's plain hash are found too. At the platform they are
 //! not asked for: a plain hash sent is an ID revealed to whoever tries all IDs.
 

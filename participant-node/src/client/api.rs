@@ -146,15 +146,19 @@ impl Platform {
         let mut believed = HashMap::<String, Arc<SignedCheckpoint>>::new();
         let mut submitted = Vec::with_capacity(ids.len());
         for (id, result) in ids.iter().zip(view.results) {
-            let (SubmitStatus::Accepted | SubmitStatus::Present, Some(index), Some(proof)) =
-                (result.status, result.index, result.proof)
-            else {
-                let why = match result.problem {
-                    Some(problem) => problem.to_string(),
-                    None => "accepted without a proof of inclusion".to_owned(),
-                };
+            if result.id.is_some_and(|named| named != *id) {
+                return Err(ClientError::untrue(format!(
+                    "its result for {id} names another entry"
+                )));
+            }
+            if result.status == SubmitStatus::Refused {
+                let why = result.problem.map(|problem| problem.to_string());
+                let why = why.unwrap_or_else(|| "no reason given".to_owned());
                 submitted.push(Submitted::Refused { why });
                 continue;
+            }
+            let (Some(index), Some(proof)) = (result.index, result.proof) else {
+                return Err(ClientError::malformed("result", format!("{id} taken, not proved")));
             };
             let note = proof.split_once("\n\n").map_or("", |(_, note)| note);
             let parsed = TlogProof::parse(proof.as_bytes()).map_err(ClientError::untrue)?;

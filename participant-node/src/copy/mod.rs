@@ -15,7 +15,7 @@ use encrytrust_index_chain::{
     note::{NOTE_BYTES_MAX, Vkey},
     proof::TlogProof,
 };
-use encrytrust_protocol::OfferId;
+use encrytrust_protocol::{BlockHash, OfferId};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -64,14 +64,19 @@ pub async fn sync_copy(
             .map_err(|e| NodeError::state(&path, e))?;
     }
     let platform = Platform::new(platform_url, &vkey, dir)?;
-    let (_, synced) = sync(&platform, dir, dir, progress).await?;
+    let (_, synced) = sync(&platform, dir, dir, None, progress).await?;
     Ok((vkey, synced))
 }
 
 impl Node {
     /// Downloads the chain, or what is new of it, to `copy/`, and verifies it.
     pub async fn sync(&self, progress: Progress<'_>) -> Result<Synced, NodeError> {
-        Ok(sync(self.platform(), &self.copy_dir(), self.dir(), progress).await?.1)
+        Ok(self.grown_copy(progress).await?.1)
+    }
+
+    async fn grown_copy(&self, progress: Progress<'_>) -> Result<(Copy, Synced), NodeError> {
+        let genesis = Some(self.genesis());
+        sync(self.platform(), &self.copy_dir(), self.dir(), genesis, progress).await
     }
 
     fn copy_dir(&self) -> std::path::PathBuf {
@@ -85,7 +90,7 @@ impl Node {
         progress: Progress<'_>,
     ) -> Result<(Copy, String), NodeError> {
         let dir = self.copy_dir();
-        match sync(self.platform(), &dir, self.dir(), progress).await {
+        match self.grown_copy(progress).await {
             Ok((copy, _)) => {
                 let sent = "a request for what is new on the chain, to the platform: the same for \
                             every subject";
@@ -134,6 +139,7 @@ async fn sync(
     platform: &Platform,
     dir: &Path,
     home: &Path,
+    genesis: Option<&BlockHash>,
     progress: Progress<'_>,
 ) -> Result<(Copy, Synced), NodeError> {
     let began = Instant::now();
@@ -149,6 +155,7 @@ async fn sync(
     }
     let newest = notes.iter().map(|(_, note)| note.checkpoint().block.height).max();
     bytes += fetch_blocks(platform, &mut copy, home, newest.unwrap_or(0), progress).await?;
+    check_first(&copy, genesis)?;
     for (log, checkpoint) in notes {
         let note = checkpoint.to_bytes();
         bytes += match grow(platform, &mut copy, log, &note, home, progress).await {
@@ -177,6 +184,18 @@ async fn sync(
         seconds: began.elapsed().as_secs_f64(),
     };
     Ok((copy, synced))
+}
+
+/// The chain must begin with the block the platform named when it was met.
+fn check_first(copy: &Copy, genesis: Option<&BlockHash>) -> Result<(), NodeError> {
+    let first = copy.blocks().block(0).map_err(CopyError::from)?;
+    match (first, genesis) {
+        (Some(first), Some(genesis)) if first.hash() != *genesis => {
+            let why = format!("its chain begins with {}, not with {genesis}", first.hash());
+            Err(ClientError::untrue(why).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Blocks up to a height; answers how many bytes came.

@@ -228,6 +228,3 @@ fn kind_of(found: &Type) -> ColumnKind {
         _ => ColumnKind::Text,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,5 +4,6 @@
 
 mod adversaries;
 mod market;
+mod postgres;
 mod publishing;
 mod trading;

@@ -120,6 +120,11 @@ pub(crate) fn people(path: &Path, rows: &[(&str, &str, i64)]) -> PublishSpec {
     let rows = rows.iter().map(|(id, name, amount)| format!("{id},{name},{amount}\n"));
     let text = format!("national_id,name,amount\n{}", rows.collect::<String>());
     std::fs::write(path, text).unwrap();
+    spec(path)
+}
+
+/// What is sold of a table of people.
+pub(crate) fn spec(path: &Path) -> PublishSpec {
     PublishSpec {
         source: SourceSpec::Csv(path.to_owned()),
         id_columns: vec!["national_id".into()],

@@ -1,9 +1,14 @@
 //! What publishing sends, and what it does not.
 
-use encrytrust_participant_node::{ErrorKind, NodeError, PublishSpec};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use encrytrust_participant_node::{ErrorKind, Node, NodeError, PublishSpec};
 use encrytrust_protocol::{AdminAction, api::OfferState};
 
-use crate::market::{Market, counts, id, people, publish};
+use crate::market::{Market, counts, id, people, publish, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_differences_are_published() {
@@ -58,34 +63,59 @@ async fn a_source_that_contradicts_itself_is_not_published() {
 
     let missing = PublishSpec { columns: vec!["weight".into()], ..spec.clone() };
     assert_eq!(bank.publish(&missing, &|_| {}).await.unwrap_err().kind(), ErrorKind::Usage);
-    let endless = PublishSpec { duration: std::time::Duration::from_secs(u64::MAX), ..spec };
+    let endless = PublishSpec { duration: Duration::from_secs(u64::MAX), ..spec };
     assert_eq!(bank.publish(&endless, &|_| {}).await.unwrap_err().kind(), ErrorKind::Usage);
 }
 
+/// Where a publishing process is told its node and its file.
+const NODE: &str = "ETS_TEST_NODE";
+const FILE: &str = "ETS_TEST_FILE";
+
+/// Not a test by itself: what the next one starts and kills.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_run_is_finished_by_the_next() {
+async fn a_process_that_publishes() {
+    let (Some(node), Some(file)) = (std::env::var_os(NODE), std::env::var_os(FILE)) else { return };
+    let node = Node::open(node, None).unwrap();
+    let spec = spec(std::path::Path::new(&file));
+    assert!(node.publish(&spec, &|_| {}).await.unwrap().refused.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_killed_at_any_instant_is_finished_by_the_next() {
+    const ROWS: usize = 3000;
     let market = Market::open().await;
     let bank = market.participant("bank").await;
     let path = market.path("people.csv");
-    let rows: Vec<_> = (0..1200).map(|i| format!("ZZ-{i}")).collect();
+    let rows: Vec<_> = (0..ROWS).map(|i| format!("ZZ-{i}")).collect();
     let rows: Vec<_> = rows.iter().map(|id| (id.as_str(), "Anna", 7)).collect();
     let spec = people(&path, &rows);
 
-    // The run is dropped wherever it is, a little later each time, until it gets through: as if
-    // the process had been killed there.
-    let mut patience = std::time::Duration::from_millis(20);
-    let finished = loop {
-        match tokio::time::timeout(patience, bank.publish(&spec, &|_| {})).await {
-            Ok(published) => break published.unwrap(),
-            Err(_) => patience = patience * 4 / 3,
+    let mut patience = Duration::from_millis(300);
+    let mut kills = 0;
+    loop {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "publishing::a_process_that_publishes"])
+            .env(NODE, bank.dir())
+            .env(FILE, &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(patience).await;
+        if let Some(status) = process.try_wait().unwrap() {
+            assert!(status.success());
+            break;
         }
-        // A dropped run leaves its blocking work behind for a moment.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
-    assert!(finished.refused.is_empty());
-    assert_eq!(finished.index_size, 1200, "every offer once: {finished:?}");
-    assert_eq!(finished.new + finished.unchanged, 1200);
-    assert_eq!(counts(&publish(&bank, &spec).await), (0, 0, 0, 1200));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        (kills, patience) = (kills + 1, patience * 5 / 4);
+    }
+    assert!(kills > 0);
+    let finished = bank.publish(&spec, &|_| {}).await.unwrap();
+    assert_eq!(counts(&finished), (0, 0, 0, ROWS as u64), "after {kills} kills: {finished:?}");
+    assert_eq!(finished.resumed, 0);
+    let index = std::fs::read(market.platform_dir().join("index/hashes.0")).unwrap();
+    assert_eq!(index.len() / 32, ROWS, "every offer once");
+    assert_eq!(bank.own_offers().unwrap().len(), ROWS);
 }
 
 #[tokio::test(flavor = "multi_thread")]
