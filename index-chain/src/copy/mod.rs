@@ -230,23 +230,20 @@ impl Copy {
         let checkpoint = SignedCheckpoint::open(note, &vkey)
             .map_err(|source| CopyError::Checkpoint { log, source })?;
         let (new, here) = (checkpoint.head(), &self.logs[log as usize]);
-        let old = self.checkpoint(log);
-        let head = old.map_or_else(TreeHead::empty, SignedCheckpoint::head);
-        if new.size <= head.size {
-            let old = old.filter(|_| here.reader().tree_hash(new.size).ok() != Some(new.root));
-            if let Some(old) = old {
+        let mut head = TreeHead::empty();
+        if let Some(old) = self.checkpoint(log) {
+            head = old.head();
+            if new.size <= head.size && here.reader().tree_hash(new.size)? != new.root {
                 return Err(self.two_trees(log, &checkpoint, old));
             }
-        }
-        let height = |c: &SignedCheckpoint| c.checkpoint().block.height;
-        match old.map(|old| (height(&checkpoint).cmp(&height(old)), new.size.cmp(&head.size))) {
-            Some((std::cmp::Ordering::Less, _) | (_, std::cmp::Ordering::Less)) => {
+            let height = |c: &SignedCheckpoint| c.checkpoint().block.height;
+            let (then, now) = (height(old), height(&checkpoint));
+            if now < then || new.size < head.size {
                 return Ok(Considered::Behind);
             }
-            Some((std::cmp::Ordering::Equal, std::cmp::Ordering::Equal)) => {
+            if now == then && new.size == head.size {
                 return Ok(Considered::UpToDate);
             }
-            _ => {}
         }
         let from = here.head().size;
         let tiles = wanted(&new, &nodes(head.size, from, new.size));
