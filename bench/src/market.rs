@@ -84,10 +84,13 @@ pub fn shelf() -> Result<PathBuf> {
 const EACH: u64 = 1_000;
 const AT_A_TIME: u64 = 50;
 
+/// The last file written: a market without it was not filled to the end.
+const FILLED: &str = "filled";
+
 /// A market with so many offers: made once, through the platform's own intake, and found again.
 pub fn filled(offers: u64, progress: &dyn Fn(u64)) -> Result<PathBuf> {
     let dir = shelf()?.join(format!("offers-{offers}"));
-    if dir.join("filled").exists() {
+    if dir.join(FILLED).exists() {
         return Ok(dir);
     }
     if dir.exists() {
@@ -116,7 +119,18 @@ pub fn filled(offers: u64, progress: &dyn Fn(u64)) -> Result<PathBuf> {
         sent += count * EACH;
         progress(sent);
     }
+    let (seconds, memory) = (sending.as_secs_f64(), platform.peak_memory()? as f64 / 1e6);
     drop(platform);
-    fs::write(dir.join("filled"), format!("{sent} offers in {} s\n", sending.as_secs()))?;
+    let rate = sent as f64 / seconds;
+    let told = format!(
+        "filled with {sent} offers in {seconds:.0} s, {rate:.0} a second, {EACH} per request; \
+         the platform's peak memory was {memory:.0} MB"
+    );
+    fs::write(dir.join(FILLED), told)?;
     Ok(dir)
+}
+
+/// How filling a market went, whenever that was.
+pub fn filling(dir: &Path) -> Result<String> {
+    Ok(fs::read_to_string(dir.join(FILLED))?)
 }

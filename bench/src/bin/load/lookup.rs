@@ -42,6 +42,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let dir = filled(offers)?;
     let platform = Platform::start(&dir)?;
     let name = format!("lookup/offers={offers}");
+    bench.report.note(market::filling(&dir)?);
     bench.report.row(Row::time(format!("{name} opening"), platform.opening));
 
     let subjects = offers / PROVIDERS;
