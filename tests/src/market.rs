@@ -325,18 +325,25 @@ impl Provider {
     }
 
     async fn start(node: &Node, options: ServeOptions) -> Result<Self> {
-        let (stop, stopped) = oneshot::channel();
-        let (started, address) = oneshot::channel();
-        let node = node.clone();
-        let ended = tokio::spawn(async move {
-            let started = |address| _ = started.send(address);
-            node.serve(&options, started, async { drop(stopped.await) }).await
-        });
-        let Ok(address) = address.await else {
-            ended.await??;
-            anyhow::bail!("the node ended before it began");
-        };
-        Ok(Self { url: address.map(|a| format!("http://{a}")), stop: Some(stop), ended })
+        let deadline = Deadline::in_seconds(5);
+        loop {
+            let (stop, stopped) = oneshot::channel();
+            let (started, address) = oneshot::channel();
+            let (node, options) = (node.clone(), options.clone());
+            let ended = tokio::spawn(async move {
+                let started = |address| _ = started.send(address);
+                node.serve(&options, started, async { drop(stopped.await) }).await
+            });
+            if let Ok(address) = address.await {
+                let url = address.map(|a| format!("http://{a}"));
+                return Ok(Self { url, stop: Some(stop), ended });
+            }
+            match ended.await? {
+                // The threads of one that was stopped hold on to the vault a moment longer.
+                Err(NodeError::Vault(error)) => deadline.again(&error.to_string()).await?,
+                other => other?,
+            }
+        }
     }
 
     /// Where it listens.
