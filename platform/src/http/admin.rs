@@ -42,10 +42,8 @@ pub(crate) async fn post_command(
     check_admin(&site, command.signer())?;
     site.check_market(&command.message().market)?;
     let id = command.id();
-    let seen = read(&site, move |service| {
-        service.state.command(&id).map_err(|e| Refused::internal("a lookup", e))
-    });
-    if seen.await?.is_none() {
+    let seen = site.state.command(&id).map_err(|e| Refused::internal("a lookup", e))?;
+    if seen.is_none() {
         check_clock(command.message().at)?;
     }
     participants::stands(site.sequencer.member(MemberOrder::Command(command)).await?)

@@ -30,8 +30,7 @@ const LIMIT_MAX: u64 = 1000;
 #[get("/v1/blocks/{height}")]
 pub(crate) async fn get_block(site: Site, height: Path<u64>) -> Result<HttpResponse, Refused> {
     let height = height.into_inner();
-    let block = read(&site, move |service| view(service, height)).await?;
-    match block {
+    match view(&site, height)? {
         Some(block) => Ok(HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
             .json(block)),

@@ -69,7 +69,11 @@ pub(crate) async fn get_tile(
         return NOT_FOUND.refuse(format!("{path:?} names no tile"));
     };
     let cached = if tile.width == TILE_WIDTH { FOR_EVER } else { FOR_A_WHILE };
-    let bytes = read(&site, move |service| tile.read(service, log)).await?;
+    let bytes = match tile.level {
+        // Eight kilobytes at most, as good as always in memory.
+        Some(_) => tile.read(&site, log)?,
+        None => read(&site, move |service| tile.read(service, log)).await?,
+    };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/octet-stream"))
         .insert_header((CACHE_CONTROL, cached))

@@ -163,7 +163,8 @@ async fn compute<T: Send + 'static>(
     receiver.await.map_err(|e| Refused::internal("a computation", e))
 }
 
-/// Reads the disk on a thread that may wait for it.
+/// Reads much from the disk, on a thread that may wait for it. A single lookup stays where it is:
+/// what it reads is in memory as good as always, and the way to another thread takes longer.
 async fn read<T: Send + 'static>(
     site: &Site,
     work: impl FnOnce(&Service) -> Result<T, Refused> + Send + 'static,

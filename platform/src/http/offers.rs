@@ -218,19 +218,16 @@ fn prove(
 pub(crate) async fn get_offer(site: Site, id: Path<String>) -> Result<HttpResponse, Refused> {
     let id: OfferId =
         id.parse().or_else(|e| BAD_REQUEST.refuse(format!("not an offer's id: {e}")))?;
-    let view = read(&site, move |service| {
-        let slot = service.state.offer(&id).map_err(|e| Refused::internal("a lookup", e))?;
-        let Some(slot) = slot else {
-            return NOT_FOUND.refuse(format!("no offer {id} is in the index"));
-        };
-        let heads = service.heads();
-        let head = heads.of(LogName::Index);
-        if slot.index >= head.size() {
-            let detail = format!("offer {id} is on disk and in no block yet");
-            return Err(Refused::from(NOT_FOUND.because(detail)).after(1));
-        }
-        let offer = subjects::offer_view(service, head, slot)?;
-        Ok(OneOfferView { checkpoint: head.text(), offer })
-    });
-    Ok(fresh(&view.await?))
+    let slot = site.state.offer(&id).map_err(|e| Refused::internal("a lookup", e))?;
+    let Some(slot) = slot else {
+        return NOT_FOUND.refuse(format!("no offer {id} is in the index"));
+    };
+    let heads = site.heads();
+    let head = heads.of(LogName::Index);
+    if slot.index >= head.size() {
+        let detail = format!("offer {id} is on disk and in no block yet");
+        return Err(Refused::from(NOT_FOUND.because(detail)).after(1));
+    }
+    let offer = subjects::offer_view(&site, head, slot)?;
+    Ok(fresh(&OneOfferView { checkpoint: head.text(), offer }))
 }

@@ -15,7 +15,7 @@ use encrytrust_protocol::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Problems, Site, body, compute, fresh, read};
+use super::{Problems, Site, body, compute, fresh};
 use crate::{
     freshness::{check_clock, now},
     identity::Leaf,
@@ -83,7 +83,7 @@ pub(crate) async fn post_join(
         return BAD_IDENTITY.refuse("the certificate cannot be read");
     };
     // The very same request may be repeated at any time: it changes nothing.
-    let known = participant(&site, leaf.participant).await?;
+    let known = participant(&site, leaf.participant)?;
     if known.is_none_or(|known| known.joined_at != join.message().at) {
         check_clock(join.message().at)?;
     }
@@ -100,7 +100,7 @@ pub(crate) async fn post_join(
 pub(crate) async fn get_participant(site: Site, id: Path<String>) -> Result<HttpResponse, Refused> {
     let id: ParticipantId =
         id.parse().or_else(|e| BAD_REQUEST.refuse(format!("not a participant's id: {e}")))?;
-    match participant(&site, id).await? {
+    match participant(&site, id)? {
         Some(record) => Ok(fresh(&view(id, record))),
         None => UNKNOWN_PARTICIPANT.refuse(format!("participant {id} has not joined")),
     }
@@ -125,7 +125,7 @@ pub(crate) async fn post_pool(
     let bytes = body(&request, payload, limit).await?;
     let submission = PoolSubmission::decode(&bytes).map_err(|e| Refused::of_membership(&e))?;
     let id = submission.claimed_participant();
-    let Some(owner) = participant(&site, id).await? else {
+    let Some(owner) = participant(&site, id)? else {
         return UNKNOWN_PARTICIPANT.refuse(format!("participant {id} has not joined"));
     };
     site.gate.request_by(&id)?;
@@ -176,26 +176,21 @@ fn verify_pool(
 pub(crate) async fn get_key(site: Site, key: Path<String>) -> Result<HttpResponse, Refused> {
     let key: PublicKey =
         key.parse().or_else(|e| BAD_REQUEST.refuse(format!("not a public key: {e}")))?;
-    let view = read(&site, move |service| {
-        let at = now();
-        let standing = standing::of(&service.state, &key, at)
-            .map_err(|e| Refused::internal("looking up a key", e))?;
-        let Some((state, binding)) = standing.stated() else {
-            return NOT_FOUND.refuse(format!("key {key} is in no participant's pool"));
-        };
-        let until = at + service.config.key_status_seconds.max(1);
-        let status = KeyStatus { market: service.market().clone(), key, state, at, until };
-        let status = service
-            .key
-            .sign_key_status(status)
-            .map_err(|e| Refused::internal("signing a key status", e))?;
-        let binding = service
-            .members
-            .entry(binding)
-            .map_err(|e| Refused::internal("reading the members log", e))?;
-        Ok(KeyView { status: Base64(status.bytes().to_vec()), binding: Base64(binding) })
-    });
-    Ok(fresh(&view.await?))
+    let at = now();
+    let standing = standing::of(&site.state, &key, at)
+        .map_err(|e| Refused::internal("looking up a key", e))?;
+    let Some((state, binding)) = standing.stated() else {
+        return NOT_FOUND.refuse(format!("key {key} is in no participant's pool"));
+    };
+    let until = at + site.config.key_status_seconds.max(1);
+    let status = KeyStatus { market: site.market().clone(), key, state, at, until };
+    let status = site
+        .key
+        .sign_key_status(status)
+        .map_err(|e| Refused::internal("signing a key status", e))?;
+    let binding =
+        site.members.entry(binding).map_err(|e| Refused::internal("reading the members log", e))?;
+    Ok(fresh(&KeyView { status: Base64(status.bytes().to_vec()), binding: Base64(binding) }))
 }
 
 pub(super) fn view(id: ParticipantId, record: ParticipantRecord) -> ParticipantView {
@@ -210,9 +205,6 @@ pub(super) fn stands(membership: Membership) -> Result<HttpResponse, Refused> {
     }
 }
 
-async fn participant(site: &Site, id: ParticipantId) -> Result<Option<ParticipantRecord>, Refused> {
-    read(site, move |service| {
-        service.state.participant(&id).map_err(|e| Refused::internal("a lookup", e))
-    })
-    .await
+fn participant(site: &Service, id: ParticipantId) -> Result<Option<ParticipantRecord>, Refused> {
+    site.state.participant(&id).map_err(|e| Refused::internal("a lookup", e))
 }

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use encrytrust_protocol::{Message, Nonce, PublicKey, RelayPackets, RelayPoll, Reply, Signed};
 
-use super::{Problems, Site, body, read};
+use super::{Problems, Site, body};
 use crate::{
     freshness::now,
     problem::{BAD_REQUEST, BUSY, NOT_FOUND, Refused},
@@ -44,11 +44,9 @@ pub(crate) async fn post_request(
     if packet.is_empty() {
         return BAD_REQUEST.refuse("the body is empty; a sealed request is expected");
     }
-    let owner = read(&site, move |service| {
-        standing::of(&service.state, &key, now())
-            .map_err(|e| Refused::internal("looking up a key", e))
-    });
-    owner.await?.active()?;
+    standing::of(&site.state, &key, now())
+        .map_err(|e| Refused::internal("looking up a key", e))?
+        .active()?;
     let mut stopping = site.stopping.clone();
     tokio::select! {
         reply = site.relay.ask(key, packet) => Ok(binary(reply?, "application/octet-stream")),

@@ -24,6 +24,10 @@ use crate::{
 /// Offers in one answer.
 const OFFERS_MAX: usize = 1000;
 
+/// As many are looked up where the request arrives: that is shorter than the way to another thread
+/// and back.
+const FEW: usize = 8;
+
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -52,28 +56,40 @@ pub(crate) async fn get_subject(
     let tag: SubjectTag =
         tag.parse().or_else(|e| BAD_REQUEST.refuse(format!("not a subject tag: {e}")))?;
     let History { history, after } = query.into_inner();
-    let view = read(&site, move |service| {
-        let heads = service.heads();
-        let head = heads.of(LogName::Index);
-        let from = after.map_or(0, |after| after.saturating_add(1));
-        let mut offers = Vec::new();
-        for index in service.state.offers_about(&tag, from.min(head.size()), head.size()) {
-            let index = index.map_err(|e| Refused::internal("a lookup", e))?;
-            let slot = slot(service, index)?;
-            if !history && slot.standing != Standing::Current {
-                continue;
-            }
-            let view = offer_view(service, head, slot)?;
-            if history || view.state == OfferState::Current {
-                offers.push(view);
-            }
-            if offers.len() == OFFERS_MAX {
-                break;
-            }
+    let few = site.state.offers_about(&tag, 0, u64::MAX).take(FEW + 1).count() <= FEW;
+    let view = if few {
+        view(&site, tag, history, after)?
+    } else {
+        read(&site, move |service| view(service, tag, history, after)).await?
+    };
+    Ok(fresh(&view))
+}
+
+fn view(
+    service: &Service,
+    tag: SubjectTag,
+    history: bool,
+    after: Option<u64>,
+) -> Result<SubjectView, Refused> {
+    let heads = service.heads();
+    let head = heads.of(LogName::Index);
+    let from = after.map_or(0, |after| after.saturating_add(1));
+    let mut offers = Vec::new();
+    for index in service.state.offers_about(&tag, from.min(head.size()), head.size()) {
+        let index = index.map_err(|e| Refused::internal("a lookup", e))?;
+        let slot = slot(service, index)?;
+        if !history && slot.standing != Standing::Current {
+            continue;
         }
-        Ok(SubjectView { tag, checkpoint: head.text(), offers })
-    });
-    Ok(fresh(&view.await?))
+        let view = offer_view(service, head, slot)?;
+        if history || view.state == OfferState::Current {
+            offers.push(view);
+        }
+        if offers.len() == OFFERS_MAX {
+            break;
+        }
+    }
+    Ok(SubjectView { tag, checkpoint: head.text(), offers })
 }
 
 fn slot(service: &Service, index: u64) -> Result<Slot, Refused> {
