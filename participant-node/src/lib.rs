@@ -25,27 +25,36 @@
 //! With `keys/`, everything: the node's voice and its vault. Without, which subjects are known by
 //! tag (not by ID) and how many offers there are; every entry of the vault is sealed.
 //!
-//! # Example
+//! # Example: meet a market, ask to take part
 //!
-//! ```no_run
-//! use encrytrust_participant_node::{InitOptions, Node};
+//! ```
+//! use encrytrust_participant_node::{Identity, InitOptions, Node};
+//! # use encrytrust_platform::{Config, Options, init, serve};
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let home = tempfile::tempdir()?;
+//! # let market = home.path().join("market");
+//! # let made = init(&market, Config::new("market.example".parse()?), None)?;
+//! # let options = Options { listen: Some("127.0.0.1:0".parse()?), ..Options::default() };
+//! # let platform = serve(&market, options).await?;
+//! # let (url, vkey, dir) = (platform.url(), made.vkey.to_string(), home.path().join("bank"));
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // The platform's address, and its key from somebody trusted.
 //! let options = InitOptions {
-//!     platform: "https://market.example".into(),
-//!     vkey: Some("market.example+0b7a9c1e+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".into()),
+//!     platform: url,
+//!     vkey: Some(vkey),
 //!     name: "Muster Bank".into(),
 //!     passphrase: None,
 //! };
-//! Node::init("bank", options).await?;
-//! let bank = Node::open("bank", None)?;
+//! let started = Node::init(&dir, options).await?;
+//! assert!(started.pinned);
 //!
-//! let id = ["ZZ-000042-96".to_owned()];
-//! for offer in bank.find(&id, false, &|_| {}).await?.offers {
-//!     println!("{} for {}", offer.title, offer.price);
-//! }
-//! # Ok(())
-//! # }
+//! let bank = Node::open(&dir, None)?;
+//! let membership = bank.join(&Identity::SelfSigned).await?;
+//! println!("{} waits for the administrator of {}", membership.id, bank.market());
+//! # platform.stop().await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod buy;

@@ -16,6 +16,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
 };
 
 use encrytrust_index_chain::note::Vkey;
@@ -66,7 +67,8 @@ struct Inner {
     genesis: BlockHash,
     vault_key: VaultKey,
     passphrase: Option<Passphrase>,
-    ring: RwLock<Arc<KeyRing>>,
+    /// The pool, and when its file was written.
+    ring: RwLock<(Arc<KeyRing>, Option<SystemTime>)>,
 }
 
 impl Node {
@@ -131,7 +133,8 @@ impl Node {
         let tag_key = tag_key.map_err(|e| NodeError::state(&path, e))?;
         let platform = Platform::new(&config.platform, &vkey, &dir)?;
         let vault_key = secrets::load(&dir.join("keys/vault.key"), passphrase.as_ref())?;
-        let ring = load_ring(&dir.join("keys/pool.keys"), passphrase.as_ref())?;
+        let pool = dir.join("keys/pool.keys");
+        let (written, ring) = (written(&pool), load_ring(&pool, passphrase.as_ref())?);
         Ok(Self(Arc::new(Inner {
             name: config.name,
             platform_url: config.platform,
@@ -140,7 +143,7 @@ impl Node {
             genesis: config.genesis,
             vault_key,
             passphrase,
-            ring: RwLock::new(Arc::new(ring)),
+            ring: RwLock::new((Arc::new(ring), written)),
             dir,
         })))
     }
@@ -199,15 +202,25 @@ impl Node {
     }
 
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.0.ring.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.ring.read().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Reads the pool again: another process may have added keys.
+    /// Reads the pool again.
     pub(crate) fn reload_ring(&self) -> Result<Arc<KeyRing>, NodeError> {
-        let ring = load_ring(&self.key_path("pool.keys"), self.passphrase())?;
-        let ring = Arc::new(ring);
-        *self.0.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&ring);
+        let path = self.key_path("pool.keys");
+        let (written, ring) = (written(&path), Arc::new(load_ring(&path, self.passphrase())?));
+        let mut kept = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = (Arc::clone(&ring), written);
         Ok(ring)
+    }
+
+    /// The pool, if another process wrote it since it was read.
+    pub(crate) fn newer_ring(&self) -> Result<Option<Arc<KeyRing>>, NodeError> {
+        let known = self.0.ring.read().unwrap_or_else(PoisonError::into_inner).1;
+        if written(&self.key_path("pool.keys")) == known {
+            return Ok(None);
+        }
+        self.reload_ring().map(Some)
     }
 
     /// Any key of the pool, a different one each time: nobody can tell that two questions come
@@ -225,6 +238,10 @@ impl Node {
             ))
         })
     }
+}
+
+fn written(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 
 fn load_ring(path: &Path, passphrase: Option<&Passphrase>) -> Result<KeyRing, NodeError> {

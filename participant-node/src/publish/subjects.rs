@@ -18,8 +18,11 @@ use crate::{
 };
 
 /// Batches that are evaluated at the same time: while the platform works on one, this machine
-/// blinds or checks another.
-const IN_FLIGHT: usize = 2;
+/// blinds or checks others on its other cores.
+const IN_FLIGHT: usize = 4;
+
+/// The smallest batch worth a request of its own.
+const BATCH_MIN: usize = 250;
 
 /// Pairs of rows about one subject that an error names.
 const PAIRS_NAMED: usize = 10;
@@ -107,9 +110,10 @@ async fn ask(
     progress: Progress<'_>,
 ) -> Result<(), NodeError> {
     let (total, mut done) = (unknown.len() as u64, 0);
+    let size = unknown.len().div_ceil(IN_FLIGHT).clamp(BATCH_MIN, BATCH_MAX);
     let mut unknown = unknown.into_iter();
     let batches = std::iter::from_fn(|| {
-        let batch: Vec<_> = unknown.by_ref().take(BATCH_MAX).collect();
+        let batch: Vec<_> = unknown.by_ref().take(size).collect();
         (!batch.is_empty()).then_some(batch)
     });
     let answers = stream::iter(batches).map(|batch| async move {

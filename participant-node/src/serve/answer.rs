@@ -15,7 +15,7 @@
 //! subject, is ever logged.
 
 use encrytrust_keys::{
-    pool::PoolKey,
+    pool::{KeyRing, PoolKey},
     seal::{SealContext, SealError, seal},
 };
 use encrytrust_protocol::{
@@ -87,8 +87,20 @@ impl Server {
         Ok((request, key))
     }
 
+    /// Tries the keys at hand, then those another process may have added since.
     fn open_with_any_key(&self, packet: &SealedPacket) -> Option<(Vec<u8>, PoolKey)> {
-        let (market, ring) = (self.node.market(), self.node.ring());
+        let opened = self.open_with(&self.node.ring(), packet);
+        opened.or_else(|| match self.node.newer_ring() {
+            Ok(ring) => self.open_with(&*ring?, packet),
+            Err(error) => {
+                tracing::error!("the pool cannot be read: {error}");
+                None
+            }
+        })
+    }
+
+    fn open_with(&self, ring: &KeyRing, packet: &SealedPacket) -> Option<(Vec<u8>, PoolKey)> {
+        let market = self.node.market();
         let mut keys = ring.keys().iter().filter(|key| key.seal_key().suite() == packet.suite);
         keys.find_map(|key| {
             let context = SealContext::Request { market, provider: key.public() };

@@ -44,8 +44,8 @@ impl Server {
         };
         let mut ring = self.node.ring();
         if signers.iter().any(|key| ring.get(key).is_none()) {
-            match self.node.reload_ring() {
-                Ok(reloaded) => ring = reloaded,
+            match self.node.newer_ring() {
+                Ok(newer) => ring = newer.unwrap_or(ring),
                 Err(error) => tracing::error!("the pool cannot be read: {error}"),
             }
         }
