@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     exit::{Exit, Failure},
     node::NodeDir,
-    output::{Output, counted, day, short},
+    output::{Output, counted, day, short, wrapped},
 };
 
 /// Find offers about somebody, without telling anyone about whom.
@@ -177,16 +177,21 @@ impl fmt::Display for Listing {
 }
 
 fn summary(f: &mut fmt::Formatter<'_>, offer: &FoundOffer) -> fmt::Result {
-    let FoundOffer { id, title, price, columns, .. } = offer;
+    const INDENT: usize = 14;
+    let FoundOffer { id, title, text, price, columns, valid, .. } = offer;
     writeln!(f, "{}  {title}", short(id))?;
     let state = match offer.state {
-        OfferState::Current => format!("until {}", day(offer.valid.until)),
+        OfferState::Current => format!("until {}", day(valid.until)),
         OfferState::Superseded => "replaced by a newer offer".to_owned(),
         OfferState::Withdrawn => "withdrawn".to_owned(),
         OfferState::Expired => "not valid now".to_owned(),
     };
-    let price = counted(*price, "credit");
-    writeln!(f, "              {price}, {}, {state}", counted(columns.len() as u64, "column"))?;
+    let (price, count) = (counted(*price, "credit"), counted(columns.len() as u64, "column"));
+    writeln!(f, "{:INDENT$}{price}, {count}, {state}", "")?;
     let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-    writeln!(f, "              {}\n", names.join(", "))
+    writeln!(f, "{}", wrapped(&names.join(", "), INDENT))?;
+    if !text.is_empty() {
+        writeln!(f, "{}", wrapped(text, INDENT))?;
+    }
+    writeln!(f)
 }

@@ -35,7 +35,7 @@ pub(crate) struct Failure {
     detail: String,
     next: Option<String>,
     /// More for programs, beside the error.
-    more: Option<(&'static str, serde_json::Value)>,
+    more: Option<Box<(&'static str, serde_json::Value)>>,
 }
 
 impl Failure {
@@ -71,7 +71,7 @@ impl Failure {
 
     /// Adds something for programs, beside the error.
     pub(crate) fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
-        self.more = Some((name, value));
+        self.more = Some(Box::new((name, value)));
         self
     }
 
@@ -88,8 +88,8 @@ impl Failure {
             "detail": self.detail.replace('\n', "; "),
             "next": self.next,
         }});
-        if let Some((name, value)) = &self.more {
-            document[name] = value.clone();
+        if let Some(more) = &self.more {
+            document[more.0] = more.1.clone();
         }
         document
     }

@@ -216,6 +216,24 @@ pub(crate) fn table<const N: usize>(
     Ok(())
 }
 
+/// Words in lines of at most 78 characters, each behind `indent` spaces.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("it starts with one line and only grows");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if indent + line.chars().count() + 1 + word.chars().count() <= 78 {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    let indented = lines.iter().map(|line| format!("{:indent$}{line}", ""));
+    indented.collect::<Vec<_>>().join("\n")
+}
+
 /// As much of an id as a person compares at a glance; any longer prefix works too.
 pub(crate) fn short(id: impl fmt::Display) -> String {
     id.to_string().chars().take(12).collect()
@@ -233,6 +251,14 @@ mod tests {
         assert_eq!(counted(1, "offer"), "1 offer");
         assert_eq!(counted(2000, "entry"), "2,000 entries");
         assert_eq!(counted(16, "key"), "16 keys");
+    }
+
+    #[test]
+    fn long_lines_are_wrapped_between_words() {
+        let text = format!("{0}, {0}, {0}, b", "a".repeat(30));
+        let a = "a".repeat(30);
+        assert_eq!(wrapped(&text, 2), format!("  {a}, {a},\n  {a}, b"));
+        assert_eq!(wrapped("", 2), "  ");
     }
 
     #[test]

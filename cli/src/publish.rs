@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     exit::{Exit, Failure},
     node::{NodeDir, url},
-    output::{Output, counted, grouped, rate, took},
+    output::{Output, counted, rate, took},
     pgpass::with_password,
 };
 
@@ -142,20 +142,14 @@ impl fmt::Display for Done {
         let parts = [(new, "new"), (updated, "updated"), (withdrawn, "withdrawn")];
         let parts = parts.iter().filter(|(count, _)| **count > 0);
         let parts: Vec<_> =
-            parts.map(|(count, what)| format!("{} {what}", grouped(**count))).collect();
-        let sent = new + updated + withdrawn;
-        if sent == 0 {
-            writeln!(f, "nothing to publish: {} stand as they are", counted(*unchanged, "offer"))?;
+            parts.map(|(count, what)| format!("{} {what}", counted(**count, "offer"))).collect();
+        let standing = format!("{} unchanged", counted(*unchanged, "offer"));
+        if parts.is_empty() {
+            writeln!(f, "nothing to publish: {standing}")?;
         } else {
-            writeln!(f, "published {}: {}", counted(sent, "entry"), parts.join(", "))?;
-            if *unchanged > 0 {
-                writeln!(f, "{} stand as they are", counted(*unchanged, "offer"))?;
-            }
-            writeln!(
-                f,
-                "each is in the index of {}, with its proof checked",
-                counted(self.0.index_size, "entry")
-            )?;
+            writeln!(f, "published: {}; {standing}", parts.join(", "))?;
+            let index = counted(self.0.index_size, "entry");
+            writeln!(f, "each is proven to be in the index of {index}")?;
         }
         if self.0.resumed > 0 {
             writeln!(f, "{} of an interrupted run came first", counted(self.0.resumed, "entry"))?;
@@ -169,7 +163,7 @@ impl fmt::Display for Done {
         }
         let Published { seconds, .. } = self.0;
         let rate = rate(*rows, seconds);
-        write!(f, "{} read in {}{rate}", counted(*rows, "row"), took(seconds))?;
+        write!(f, "{} in {}{rate}", counted(*rows, "row"), took(seconds))?;
         if !refused.is_empty() {
             write!(f, "\n\n{} could not be offered:", counted(refused.len() as u64, "row"))?;
             for row in refused.iter().take(REFUSED_SHOWN) {

@@ -55,7 +55,7 @@ impl Said {
 
 /// A market that is served for one test, in a folder of its own.
 pub struct Market {
-    folder: TempDir,
+    folder: Option<TempDir>,
     server: Child,
     pub url: String,
     pub vkey: String,
@@ -63,9 +63,17 @@ pub struct Market {
 
 impl Market {
     pub fn open() -> Self {
+        Self::open_with(|configuration| configuration)
+    }
+
+    /// A market whose operator edited `platform.toml`.
+    pub fn open_with(edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let init = ["platform", "init", "--dir", "market", "--origin", "market.example", "--json"];
         run(folder.path(), &init).json();
+        let file = folder.path().join("market/platform.toml");
+        let configuration = fs::read_to_string(&file).expect("init wrote it");
+        fs::write(&file, edit(configuration)).expect("it can be edited");
         let mut server = Command::new(ets_path())
             .args(["platform", "serve", "--dir", "market", "--listen", "127.0.0.1:0", "--json"])
             .args(["--block-interval", "50ms"])
@@ -75,18 +83,23 @@ impl Market {
             .expect("ets starts");
         let said = server.stdout.as_mut().expect("stdout is piped");
         let ready: Value = first_document(said);
-        let text = |field: &str| ready[field].as_str().expect("a text").to_owned();
-        Self { url: text("url"), vkey: text("vkey"), folder, server }
+        let text =
+            |field: &str| ready[field].as_str().unwrap_or_else(|| panic!("{ready}")).to_owned();
+        Self { url: text("url"), vkey: text("vkey"), folder: Some(folder), server }
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("it is taken only by stop").path()
     }
 
     /// A path in the market's folder.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder().join(name)
     }
 
     /// Says something to `ets`, standing in the market's folder.
     pub fn ets(&self, words: &[&str]) -> Said {
-        run(self.folder.path(), words)
+        run(self.folder(), words)
     }
 
     /// Somebody who has joined and was let in.
@@ -106,7 +119,7 @@ impl Market {
     pub fn serve(&self, dir: &str) -> Server {
         let mut child = Command::new(ets_path())
             .args(["node", "serve", "--dir", dir, "--json"])
-            .current_dir(self.folder.path())
+            .current_dir(self.folder())
             .stdout(Stdio::piped())
             .spawn()
             .expect("ets starts");
@@ -114,10 +127,12 @@ impl Market {
         Server(child)
     }
 
-    /// Asks the platform to stop, as an operator would; its exit code.
-    pub fn stop(mut self) -> Option<i32> {
+    /// Stops the platform as an operator would; what is left is its folder.
+    pub fn stop(mut self) -> TempDir {
         terminate(&self.server);
-        self.server.wait().expect("it is our child").code()
+        let ended = self.server.wait().expect("it is our child");
+        assert!(ended.success(), "a platform asked to stop ends well: {ended}");
+        self.folder.take().expect("it is taken only here")
     }
 }
 

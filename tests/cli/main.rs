@@ -98,7 +98,7 @@ fn a_script_reads_json_all_the_way() {
     assert_eq!((&audit["own_offers"], &audit["receipts"]), (&3.into(), &1.into()));
     let again = json(&["audit", "--dir", "copy"]);
     assert_eq!(again["heads_seen_before"], 2);
-    assert_eq!(market.stop(), Some(0));
+    market.stop();
 }
 
 /// Each refusal says what is wrong and what to try; nothing is half done.
@@ -131,6 +131,7 @@ fn a_person_is_told_what_to_try() {
     ets(&PUBLISH).done();
 
     market.member("lender");
+    ets(&["get", "--dir", "lender", "xyz", "--out", "r.json"]).refused(2, "64 hex", "ets find");
     ets(&["get", "--dir", "lender", "abcd", "--out", "r.json"]).refused(1, "abcd", "ets find");
     let unknown = "ab".repeat(32);
     ets(&["get", "--dir", "lender", &unknown, "--out", "r.json"]).refused(1, "abab", "");
@@ -180,4 +181,57 @@ fn two_markets_are_not_confused() {
     let init = ["node", "init", "--dir", "me", "--platform", &one.url, "--platform-key"];
     one.ets(&[&init[..], &[&other.vkey]].concat()).refused(3, &other.vkey, "operator");
     one.ets(&["audit", "--platform", &other.url, "--dir", "copy"]).refused(3, "", "");
+}
+
+/// A market that takes certificates of its CA alone tells others so, and they are not in.
+#[test]
+fn a_stranger_is_not_let_in() {
+    let market = Market::open_with(|toml| {
+        let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/cli/ca.pem");
+        toml.replace("self_signed = true", &format!("self_signed = false\nca_file = {ca:?}"))
+    });
+    market.ets(&["node", "init", "--dir", "me", "--platform", &market.url]).done();
+    market.ets(&["node", "join", "--dir", "me"]).refused(1, "self-signed", "CA");
+    let nobody = market.ets(&["admin", "list", "--dir", "market"]).done();
+    assert!(nobody.contains("nobody has joined"), "{nobody}");
+
+    market.table("me.pem", "not a certificate");
+    market.table("me.key", "not a key");
+    let join = ["node", "join", "--dir", "me", "--cert", "me.pem", "--key", "me.key"];
+    market.ets(&join).refused(1, "open to other users", "");
+}
+
+/// Keys under a passphrase open with it, from a file, and without it not at all.
+#[test]
+fn a_passphrase_comes_from_a_file_or_a_terminal() {
+    let market = Market::open();
+    market.table("passphrase", "correct horse\nnot read\n");
+    market.table("other", "wrong horse\n");
+    let init = ["node", "init", "--dir", "me", "--platform", &market.url];
+    market.ets(&[&init[..], &["--passphrase-file", "passphrase"]].concat()).done();
+    let join = ["node", "join", "--dir", "me"];
+    market.ets(&join).refused(1, "no terminal", "--passphrase-file");
+    let wrong = [&join[..], &["--passphrase-file", "other"]].concat();
+    market.ets(&wrong).refused(1, "does not open", "");
+    market.ets(&[&join[..], &["--passphrase-file", "passphrase"]].concat()).done();
+}
+
+/// The operator's mistakes: two servers for one market, no server, a second market in one place.
+#[test]
+fn an_operator_is_told_what_to_try() {
+    let market = Market::open();
+    let init = ["platform", "init", "--dir", "market"];
+    market.ets(&init).refused(1, "holds a platform already", "ets platform serve");
+    let port = market.url.strip_prefix("http://").expect("an address");
+    let serve = ["platform", "serve", "--dir", "market", "--listen", port];
+    market.ets(&serve).refused(1, port, "--listen");
+    let serve = ["platform", "serve", "--dir", "market", "--listen", "127.0.0.1:0"];
+    market.ets(&serve).refused(1, "another process", "");
+    let away = ["admin", "list", "--dir", "market", "--platform", "http://127.0.0.1:9"];
+    market.ets(&away).refused(1, "cannot be reached", "ets platform serve");
+
+    market.member("me");
+    let folder = market.stop();
+    let rebuilt = conversation::run(folder.path(), &["platform", "rebuild", "--dir", "market"]);
+    assert!(rebuilt.done().contains("made anew"));
 }
