@@ -208,7 +208,7 @@ async fn fetch_blocks(
 ) -> Result<u64, NodeError> {
     let mut bytes = 0;
     loop {
-        let from = copy.blocks_from();
+        let (from, before) = (copy.blocks_from(), copy.blocks().count());
         let page = platform.blocks(from, PAGE).await?;
         let page: Vec<Vec<u8>> = page.blocks.into_iter().map(|block| block.signed.0).collect();
         bytes += page.iter().map(|block| block.len() as u64).sum::<u64>();
@@ -218,7 +218,7 @@ async fn fetch_blocks(
         if here > newest {
             return Ok(bytes);
         }
-        if copy.blocks_from() == from && here > 0 && page.len() < 2 {
+        if here == before {
             let why = format!("its checkpoint names block {newest}, it has {here} blocks");
             return Err(ClientError::untrue(why).into());
         }

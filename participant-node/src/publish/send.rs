@@ -20,6 +20,9 @@ use crate::{
 /// Submissions that wait for their block at the same time.
 const IN_FLIGHT: usize = 4;
 
+/// Bytes of one submission, unless a single entry has more.
+const BYTES: usize = 4 << 20;
+
 /// One entry to be sent, and the row it is about.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
@@ -130,14 +133,16 @@ impl<'a> Sender<'a> {
         signed: Vec<SignedItem>,
         report: &mut Published,
     ) -> Result<(), NodeError> {
-        self.drain(IN_FLIGHT - 1, report).await?;
         let platform = self.node.platform();
-        let submit = async move {
-            let entries: Vec<_> = signed.iter().map(|s| (s.id, Arc::clone(&s.bytes))).collect();
-            let answer = platform.submit_offers(&entries).await;
-            (signed.into_iter().map(|s| (s.id, s.item)).collect(), answer)
-        };
-        self.flight.push(submit.boxed());
+        for group in groups(signed, BYTES) {
+            self.drain(IN_FLIGHT - 1, report).await?;
+            let submit = async move {
+                let entries: Vec<_> = group.iter().map(|s| (s.id, Arc::clone(&s.bytes))).collect();
+                let answer = platform.submit_offers(&entries).await;
+                (group.into_iter().map(|s| (s.id, s.item)).collect(), answer)
+            };
+            self.flight.push(submit.boxed());
+        }
         Ok(())
     }
 
@@ -202,6 +207,22 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// Cuts a batch into submissions of at most `max` bytes.
+fn groups(signed: Vec<SignedItem>, max: usize) -> Vec<Vec<SignedItem>> {
+    let (mut groups, mut bytes) = (Vec::<Vec<SignedItem>>::new(), usize::MAX);
+    for item in signed {
+        bytes = bytes.saturating_add(item.bytes.len());
+        match groups.last_mut().filter(|_| bytes <= max) {
+            Some(group) => group.push(item),
+            None => {
+                bytes = item.bytes.len();
+                groups.push(vec![item]);
+            }
+        }
+    }
+    groups
+}
+
 /// Whether the platform said no, as opposed to nothing or "later".
 fn is_final(error: &ClientError) -> bool {
     let ClientError::Refused { problem, .. } = error else { return false };
@@ -244,5 +265,30 @@ impl SignedItem {
             }
         };
         Ok(Self { id, bytes, item })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use encrytrust_protocol::{Subject, TagScheme};
+
+    use super::*;
+    use crate::vault::Ended;
+
+    #[test]
+    fn submissions_are_cut_by_their_bytes() {
+        let item = |size: usize| {
+            let subject = Subject { scheme: TagScheme::Voprf, tag: [0; 32].into() };
+            let ended = Ended::new(subject, [0; 32].into(), [0; 32].into(), 0);
+            let item = Item { entry: Pending::Withdrawal(ended), place: None };
+            SignedItem { id: [0; 32].into(), bytes: vec![0; size].into(), item }
+        };
+        let cut = |sizes: &[usize]| -> Vec<usize> {
+            let items = sizes.iter().map(|size| item(*size)).collect();
+            groups(items, 10).iter().map(Vec::len).collect()
+        };
+        assert_eq!(cut(&[4, 4, 4, 2, 4]), [2, 3]);
+        assert_eq!(cut(&[11, 1, 9, 1]), [1, 2, 1]);
+        assert!(cut(&[]).is_empty());
     }
 }
