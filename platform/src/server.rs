@@ -146,20 +146,31 @@ pub async fn serve(dir: &Path, options: Options) -> Result<Server, ServeError> {
     let server = http_server(&service, listener, tls, &options, farewell)?;
     tracing::info!(%address, tls = has_tls, market = %service.market(), "serving");
 
-    let sequencer = service.sequencer.clone();
-    let kept = Arc::clone(&stop);
-    let ended = tokio::spawn(async move {
-        let served = server.await;
-        kept.send_replace(true);
-        sequencer.stop().await;
-        let written = tokio::task::spawn_blocking(move || writer.join());
-        match written.await.map_err(io::Error::other)? {
-            Ok(result) => result?,
-            Err(_) => return Err(io::Error::other("the sequencer panicked").into()),
-        }
-        Ok(served?)
-    });
+    let ended = tokio::spawn(end(server, service, Arc::clone(&stop), writer));
     Ok(Server { address, tls: has_tls, stop, ended })
+}
+
+/// Waits for the HTTP server to end, then lets the sequencer finish and closes the state.
+async fn end(
+    server: actix_web::dev::Server,
+    service: Arc<Service>,
+    stop: Arc<watch::Sender<bool>>,
+    writer: sequencer::Handle,
+) -> Result<(), ServeError> {
+    let served = server.await;
+    stop.send_replace(true);
+    service.sequencer.stop().await;
+    let written = tokio::task::spawn_blocking(move || writer.join());
+    let written = written.await.map_err(io::Error::other)?;
+    written.map_err(|_| io::Error::other("the sequencer panicked"))??;
+    // Whoever opens the directory next finds the state closed: others let go of it as they stop.
+    for _ in 0..200 {
+        if Arc::strong_count(&service) == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(served?)
 }
 
 /// Puts the parts together and starts the sequencer.

@@ -6,7 +6,7 @@ use encrytrust_protocol::{
 };
 
 use super::{
-    Problems, Site, body, fresh,
+    Binary, Problems, Site, body, fresh,
     participants::{self, StandingView},
     read,
 };
@@ -28,7 +28,7 @@ fn check_admin(site: &Site, key: PublicKey) -> Result<(), Refused> {
 /// The body is a signed AdminCommand. A command repeated is a command obeyed once.
 #[utoipa::path(
     tag = "admin",
-    request_body(content = Vec<u8>, content_type = "application/cose"),
+    request_body(content = Binary, content_type = "application/cose"),
     responses((status = 200, body = StandingView), Problems)
 )]
 #[post("/v1/admin/commands")]
@@ -54,7 +54,7 @@ pub(crate) async fn post_command(
 /// The body is a signed AdminQuery.
 #[utoipa::path(
     tag = "admin",
-    request_body(content = Vec<u8>, content_type = "application/cose"),
+    request_body(content = Binary, content_type = "application/cose"),
     responses((status = 200, body = ParticipantsView), Problems)
 )]
 #[post("/v1/admin/participants")]

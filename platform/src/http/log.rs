@@ -10,7 +10,7 @@ use encrytrust_index_chain::{
     log::TILE_WIDTH,
 };
 
-use super::{Problems, Site, read};
+use super::{Binary, Problems, Site, read};
 use crate::{
     problem::{NOT_FOUND, Refused},
     service::Service,
@@ -54,7 +54,7 @@ pub(crate) async fn get_checkpoint(site: Site, log: Path<String>) -> Result<Http
         ("path", Path, description = "which tile", example = "0/x001/234.p/7"),
     ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, body = Binary, content_type = "application/octet-stream"),
         Problems
     )
 )]

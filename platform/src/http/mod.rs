@@ -88,6 +88,12 @@ pub(crate) fn extractors(config: &mut ServiceConfig) {
 #[expect(dead_code, reason = "it stands in the API's description only")]
 pub(crate) struct Problems(#[to_schema] Problem);
 
+/// Bytes as they are.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it stands in the API's description only")]
+pub(crate) struct Binary(Vec<u8>);
+
 /// When a submission is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -15,7 +15,7 @@ use encrytrust_protocol::{
 };
 use rayon::prelude::*;
 
-use super::{Problems, Site, WaitQuery, body, compute, fresh, read, subjects};
+use super::{Binary, Problems, Site, WaitQuery, body, compute, fresh, read, subjects};
 use crate::{
     heads::Heads,
     problem::{BAD_REQUEST, BUSY, NOT_FOUND, Refused, unreadable},
@@ -38,7 +38,7 @@ const BATCH: usize = 64;
 #[utoipa::path(
     tag = "index",
     params(WaitQuery),
-    request_body(content = Vec<u8>, content_type = "application/cbor-seq"),
+    request_body(content = Binary, content_type = "application/cbor-seq"),
     responses(
         (status = 200, description = "At least one is in the index", body = SubmitView),
         (status = 422, description = "None was taken; each result says why", body = SubmitView),

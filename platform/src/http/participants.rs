@@ -15,7 +15,7 @@ use encrytrust_protocol::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Problems, Site, body, compute, fresh};
+use super::{Binary, Problems, Site, body, compute, fresh};
 use crate::{
     freshness::{check_clock, now},
     identity::Leaf,
@@ -63,7 +63,7 @@ impl Refused {
 /// again with a renewed certificate for the same key puts the new one in force.
 #[utoipa::path(
     tag = "participants",
-    request_body(content = Vec<u8>, content_type = "application/cose"),
+    request_body(content = Binary, content_type = "application/cose"),
     responses((status = 200, body = StandingView), Problems)
 )]
 #[post("/v1/participants")]
@@ -112,7 +112,7 @@ pub(crate) async fn get_participant(site: Site, id: Path<String>) -> Result<Http
 /// KeyBindings it names, each signed by its key.
 #[utoipa::path(
     tag = "participants",
-    request_body(content = Vec<u8>, content_type = "application/cbor-seq"),
+    request_body(content = Binary, content_type = "application/cbor-seq"),
     responses((status = 200, body = PoolView), Problems)
 )]
 #[post("/v1/keys")]

@@ -7,7 +7,7 @@ use actix_web::{
 use encrytrust_index_chain::checkpoint::LogName;
 use encrytrust_protocol::{Message, Receipt, Signed, api::SubmitView};
 
-use super::{Problems, Site, WaitQuery, body, offers};
+use super::{Binary, Problems, Site, WaitQuery, body, offers};
 use crate::{
     problem::{RECEIPT_UNSOUND, Refused},
     sequencer::ReceiptOrder,
@@ -21,7 +21,7 @@ use crate::{
 #[utoipa::path(
     tag = "trades",
     params(WaitQuery),
-    request_body(content = Vec<u8>, content_type = "application/cose"),
+    request_body(content = Binary, content_type = "application/cose"),
     responses(
         (status = 200, description = "It is in the trades log", body = SubmitView),
         (status = 422, description = "It was not taken; the result says why", body = SubmitView),

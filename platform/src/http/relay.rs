@@ -8,7 +8,7 @@ use actix_web::{
 };
 use encrytrust_protocol::{Message, Nonce, PublicKey, RelayPackets, RelayPoll, Reply, Signed};
 
-use super::{Problems, Site, body};
+use super::{Binary, Problems, Site, body};
 use crate::{
     freshness::now,
     problem::{BAD_REQUEST, BUSY, NOT_FOUND, Refused},
@@ -28,8 +28,8 @@ fn binary(bytes: impl actix_web::body::MessageBody + 'static, kind: &str) -> Htt
 #[utoipa::path(
     tag = "relay",
     params(("key" = String, Path, description = "the key that signed the offer, hex")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problems)
+    request_body(content = Binary, content_type = "application/octet-stream"),
+    responses((status = 200, body = Binary, content_type = "application/octet-stream"), Problems)
 )]
 #[post("/v1/relay/{key}")]
 pub(crate) async fn post_request(
@@ -60,8 +60,8 @@ pub(crate) async fn post_request(
 /// answer is an empty list.
 #[utoipa::path(
     tag = "relay",
-    request_body(content = Vec<u8>, content_type = "application/cose"),
-    responses((status = 200, body = Vec<u8>, content_type = "application/cbor"), Problems)
+    request_body(content = Binary, content_type = "application/cose"),
+    responses((status = 200, body = Binary, content_type = "application/cbor"), Problems)
 )]
 #[post("/v1/relay/next")]
 pub(crate) async fn post_next(
@@ -85,7 +85,7 @@ pub(crate) async fn post_next(
 #[utoipa::path(
     tag = "relay",
     params(("id" = String, Path, description = "the packet's id, hex")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = Binary, content_type = "application/octet-stream"),
     responses((status = 204, description = "On its way to the buyer"), Problems)
 )]
 #[post("/v1/relay/replies/{id}")]

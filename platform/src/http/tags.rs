@@ -5,7 +5,7 @@ use encrytrust_protocol::{Message, Signed, TagAnswer, TagRequest};
 
 use std::sync::Arc;
 
-use super::{Problems, Site, body, compute};
+use super::{Binary, Problems, Site, body, compute};
 use crate::problem::{BAD_MESSAGE, Refused};
 
 /// Evaluate blinded subject IDs
@@ -15,8 +15,8 @@ use crate::problem::{BAD_MESSAGE, Refused};
 /// counted over all keys of a participant.
 #[utoipa::path(
     tag = "subjects",
-    request_body(content = Vec<u8>, content_type = "application/cose"),
-    responses((status = 200, body = Vec<u8>, content_type = "application/cbor"), Problems)
+    request_body(content = Binary, content_type = "application/cose"),
+    responses((status = 200, body = Binary, content_type = "application/cbor"), Problems)
 )]
 #[post("/v1/subject-tags")]
 pub(crate) async fn post_subject_tags(
