@@ -89,6 +89,7 @@ impl Node {
             }
         }
         drop(rows);
+        run.note_place(&mut sender)?;
         for item in run.vanished(&sender) {
             batch.push(item);
             if batch.len() == BATCH {
@@ -205,6 +206,15 @@ impl Run<'_> {
         held.commitment == *commitment
             && held.terms.same_words(&self.terms)
             && left >= (until - from) / 4
+    }
+
+    /// A source that moved, or has another password, is where the older offers' rows are too.
+    fn note_place(&mut self, sender: &mut Sender<'_>) -> Result<(), NodeError> {
+        let newest = sender.book().newest(&self.terms.dataset);
+        if newest.is_some_and(|newest| !newest.same_place(&self.terms)) {
+            self.number = Some(sender.add_terms(&self.terms)?);
+        }
+        Ok(())
     }
 
     /// The ends of offers whose rows are gone.

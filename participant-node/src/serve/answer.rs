@@ -14,6 +14,8 @@
 //! The trade is in the vault, on disk, before the reply leaves. Nothing of a record, and no
 //! subject, is ever logged.
 
+use std::sync::Arc;
+
 use encrytrust_keys::{
     pool::{KeyRing, PoolKey},
     seal::{SealContext, SealError, seal},
@@ -28,7 +30,7 @@ use crate::{
     blocking,
     client::short,
     files::now,
-    vault::{DeliveryEvent, Held},
+    vault::{DeliveryEvent, Held, Terms},
 };
 
 /// The most bytes a sealed request has.
@@ -113,7 +115,7 @@ impl Server {
     async fn fulfil(&self, request: &Verified<Request>, key: &PoolKey) -> Result<Vec<u8>, Problem> {
         self.check_fresh(request)?;
         self.check_buyer(request).await?;
-        let held = self.check_offer(request, key)?;
+        let (held, place) = self.check_offer(request, key)?;
         // The trade's place is taken first: of two identical requests one goes on.
         let trade = request.id();
         if !self.trades.begin(trade) {
@@ -121,7 +123,7 @@ impl Server {
             let next = "make a new request; each is answered once";
             return Err(Problem::new(409, "replay", why).with_next(next));
         }
-        let delivered = self.deliver(request, key, &held).await;
+        let delivered = self.deliver(request, key, &held, &place).await;
         if delivered.is_err() {
             self.trades.give_back(&trade);
         }
@@ -170,9 +172,9 @@ impl Server {
         &self,
         request: &Verified<Request>,
         key: &PoolKey,
-    ) -> Result<std::sync::Arc<Held>, Problem> {
+    ) -> Result<(Arc<Held>, Arc<Terms>), Problem> {
         let message = request.message();
-        let held = self.offers.find(&message.offer)?;
+        let (held, place) = self.offers.find(&message.offer)?;
         let valid = held.terms.valid;
         if !valid.contains(now()) {
             let why = format!("the offer runs from {} until {}", valid.from, valid.until);
@@ -188,7 +190,7 @@ impl Server {
             let why = format!("the offer was signed by {}, ask that key", held.key);
             return Err(Problem::new(409, "other-key", why));
         }
-        Ok(held)
+        Ok((held, place))
     }
 
     /// Step 8, and the reply.
@@ -197,8 +199,9 @@ impl Server {
         request: &Verified<Request>,
         key: &PoolKey,
         held: &Held,
+        place: &Terms,
     ) -> Result<Vec<u8>, Problem> {
-        let record = self.record(held).await?;
+        let record = self.record(held, place).await?;
         let (message, trade) = (request.message(), request.id());
         let (offer, block) = (message.offer, message.block);
         let recipient = message.reply_key.clone();
@@ -226,12 +229,12 @@ impl Server {
     }
 
     /// Reads the row again and makes sure it is what was offered.
-    async fn record(&self, held: &Held) -> Result<Record, Problem> {
+    async fn record(&self, held: &Held, place: &Terms) -> Result<Record, Problem> {
         let changed = |what: &str| {
             let why = format!("{what} since this was offered; the provider must publish again");
             Problem::new(409, "source-changed", why).with_next("look the subject up again later")
         };
-        let source = self.sources.of(&held.terms).await.map_err(|e| {
+        let source = self.sources.of(&held.terms, place).await.map_err(|e| {
             tracing::error!("the source of an offer cannot be read: {e}");
             let why = "the provider's data source is away";
             Problem::new(503, "source-away", why).with_next("ask again later")

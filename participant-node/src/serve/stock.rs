@@ -31,15 +31,22 @@ impl Offers {
         Ok(look(book))
     }
 
-    /// An offer of this node that stands, or why there is none.
-    pub(super) fn find(&self, id: &OfferId) -> Result<Arc<Held>, Problem> {
-        let found = self.with_news(|book| (book.offer(id), book.has_ended(id)));
+    /// An offer of this node that stands, with the terms that say where its row is by now; or why
+    /// there is none.
+    pub(super) fn find(&self, id: &OfferId) -> Result<(Arc<Held>, Arc<Terms>), Problem> {
+        let found = self.with_news(|book| {
+            let held = book.offer(id).map(|held| {
+                let newest = book.newest(&held.terms.dataset).unwrap_or(&held.terms);
+                (Arc::clone(&held), Arc::clone(newest))
+            });
+            (held, book.has_ended(id))
+        });
         match found {
             Ok((_, true)) => {
                 let why = format!("offer {id} was replaced or withdrawn");
                 Err(Problem::new(410, "offer-ended", why).with_next("look the subject up again"))
             }
-            Ok((Some(held), false)) => Ok(held),
+            Ok((Some(found), false)) => Ok(found),
             Ok((None, false)) => {
                 let why = format!("offer {id} is not this node's");
                 Err(Problem::new(404, "offer-unknown", why))
@@ -57,17 +64,22 @@ impl Offers {
 pub(super) struct Sources(tokio::sync::Mutex<HashMap<Vec<u8>, Arc<dyn Source>>>);
 
 impl Sources {
-    /// The source of an offer, with the types its columns had when it was offered.
-    pub(super) async fn of(&self, terms: &Terms) -> Result<Arc<dyn Source>, SourceError> {
+    /// The source of an offer: where it is by now, with the types its columns had when it was
+    /// offered.
+    pub(super) async fn of(
+        &self,
+        terms: &Terms,
+        place: &Terms,
+    ) -> Result<Arc<dyn Source>, SourceError> {
         let columns = &terms.description.columns;
-        let reading = encrytrust_protocol::encode(&(&terms.location, &terms.id_columns, columns));
+        let reading = encrytrust_protocol::encode(&(&place.location, &place.id_columns, columns));
         let mut sources = self.0.lock().await;
         if let Some(source) = sources.get(&reading) {
             return Ok(Arc::clone(source));
         }
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        let spec = SourceSpec::from(&terms.location);
-        let source = spec.open(&terms.id_columns, &names, Some(columns)).await?;
+        let spec = SourceSpec::from(&place.location);
+        let source = spec.open(&place.id_columns, &names, Some(columns)).await?;
         let source: Arc<dyn Source> = Arc::from(source);
         sources.insert(reading, Arc::clone(&source));
         Ok(source)

@@ -90,10 +90,15 @@ impl Terms {
             && self.price == other.price
             && self.endpoint == other.endpoint
     }
+
+    /// Whether rows are found in the same way.
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
+        self.location == other.location && self.id_columns == other.id_columns
+    }
 }
 
 /// Where rows are, as it is written.
-#[derive(Clone, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Location {
     #[n(0)]
     Csv(#[n(0)] String),
@@ -244,6 +249,8 @@ pub(crate) enum Pending {
 #[derive(Debug, Default)]
 pub(crate) struct OfferBook {
     terms: Vec<Arc<Terms>>,
+    /// The newest terms of each dataset: where its rows are by now.
+    newest: HashMap<Bytes32, Arc<Terms>>,
     offers: HashMap<OfferId, Arc<Held>>,
     current: HashMap<(Bytes32, SubjectTag), OfferId>,
     /// Superseded or withdrawn.
@@ -255,7 +262,11 @@ impl OfferBook {
     /// Takes the next entry into account.
     pub(crate) fn apply(&mut self, event: OfferEvent) {
         match event {
-            OfferEvent::Terms(terms) => self.terms.push(Arc::new(terms)),
+            OfferEvent::Terms(terms) => {
+                let terms = Arc::new(terms);
+                self.newest.insert(terms.dataset, Arc::clone(&terms));
+                self.terms.push(terms);
+            }
             OfferEvent::Sent(sent) => {
                 self.pending.insert(sent.id, Pending::Offer(sent));
             }
@@ -308,6 +319,11 @@ impl OfferBook {
     /// Terms by their number.
     pub(crate) fn terms(&self, number: u32) -> Option<&Arc<Terms>> {
         self.terms.get(number as usize)
+    }
+
+    /// The newest terms of a dataset. Where its rows are, these say, also for older offers.
+    pub(crate) fn newest(&self, dataset: &Bytes32) -> Option<&Arc<Terms>> {
+        self.newest.get(dataset)
     }
 
     /// The offer that stands for a subject in a dataset.

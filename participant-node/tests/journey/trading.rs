@@ -1,10 +1,12 @@
 //! Asking and answering, both ways a request can travel.
 
-use encrytrust_participant_node::{ErrorKind, Node, NodeError, PublishSpec, ServeOptions};
+use encrytrust_participant_node::{
+    ErrorKind, Node, NodeError, PublishSpec, ServeOptions, source::SourceSpec,
+};
 use encrytrust_protocol::AdminAction;
 use serde_json::Value;
 
-use crate::market::{Market, id, people, publish, start, start_listening};
+use crate::market::{Market, counts, id, people, publish, start, start_listening};
 
 async fn one_offer(buyer: &Node, subject: &str) -> encrytrust_protocol::OfferId {
     let offers = buyer.find(&id(subject), false, &|_| {}).await.unwrap().offers;
@@ -92,6 +94,26 @@ async fn a_record_is_bought_from_the_nodes_own_address() {
     market.decide(AdminAction::Suspend, bank.status().await.unwrap().id).await;
     let suspended = buyer.get(offer, &out).await.unwrap_err().to_string();
     assert!(suspended.contains("suspended"), "{suspended}");
+    serving.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_may_move() {
+    let market = Market::open().await;
+    let (bank, buyer) = (market.participant("bank").await, market.participant("buyer").await);
+    let (old, new) = (market.path("old.csv"), market.path("new.csv"));
+    let spec = people(&old, &[("ZZ-1", "Anna", 100)]);
+    let spec = PublishSpec { dataset: Some("credit".into()), ..spec };
+    publish(&bank, &spec).await;
+    let serving = start(&bank, ServeOptions { listen: None, endpoint: None }).await;
+    let offer = one_offer(&buyer, "ZZ-1").await;
+    let out = market.path("record.json");
+
+    std::fs::rename(&old, &new).unwrap();
+    assert_eq!(slug(&buyer.get(offer, &out).await.unwrap_err()), "source-away");
+    let moved = PublishSpec { source: SourceSpec::Csv(new), ..spec };
+    assert_eq!(counts(&publish(&bank, &moved).await), (0, 0, 0, 1), "nothing new to say");
+    buyer.get(offer, &out).await.unwrap();
     serving.stop().await;
 }
 
