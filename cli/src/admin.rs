@@ -8,7 +8,6 @@ use std::{
 
 use clap::{Args, Subcommand};
 use encrytrust_keys::platform::AdminKey;
-use encrytrust_platform::Config;
 use encrytrust_protocol::{
     AdminAction, AdminCommand, AdminQuery, Market, Nonce, ParticipantId, ParticipantState, Problem,
     UnixSeconds,
@@ -22,7 +21,7 @@ use crate::{
     node::url,
     output::{self, Output, counted, date, short, table},
     passphrase::PassphraseFile,
-    platform::{Listening, configuration, secret},
+    platform::{Whereabouts, configuration, secret},
 };
 
 #[derive(Debug, Subcommand)]
@@ -183,13 +182,11 @@ impl Desk {
     fn open(office: &Office) -> Result<Self, Failure> {
         let config = configuration(&office.dir)?;
         let (key, _) = secret::<AdminKey>(&office.dir, "admin.key", &office.passphrase)?;
-        let base = match &office.platform {
-            Some(url) => url.clone(),
-            None => Listening::read(&office.dir).unwrap_or_else(|| Listening::expected(&config)),
-        };
+        let Whereabouts { url, certificate } = Whereabouts::of(&office.dir, &config);
+        let base = office.platform.clone().unwrap_or(url);
         let base = Url::parse(&format!("{}/", base.trim_end_matches('/')))
             .map_err(|e| Failure::usage("usage", format!("{base:?} is no URL: {e}")))?;
-        let http = client(&config).map_err(|e| Failure::refused("network", e))?;
+        let http = client(certificate.as_deref()).map_err(|e| Failure::refused("network", e))?;
         Ok(Self { http, base, market: config.market, key })
     }
 
@@ -228,16 +225,14 @@ impl Desk {
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, Failure> {
         let away = |e: reqwest::Error| {
-            let detail = format!("the platform at {} cannot be reached: {e}", self.base);
-            Failure::refused("unreachable", detail)
+            Failure::unreachable(format_args!("the platform at {}", self.base), &e)
                 .or_try("start it with `ets platform serve`, or name its URL with --platform")
         };
         let url = self.base.join(path).map_err(|e| Failure::usage("usage", e))?;
         let request = self.http.post(url).header(header::CONTENT_TYPE, "application/cose");
-        let response =
-            request.body(body.to_vec()).send().await.map_err(|e| away(e.without_url()))?;
+        let response = request.body(body.to_vec()).send().await.map_err(away)?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(|e| away(e.without_url()))?;
+        let bytes = response.bytes().await.map_err(away)?;
         let strange = |e: serde_json::Error| {
             let detail =
                 format!("{} answered {status}, and not as a platform does: {e}", self.base);
@@ -251,9 +246,9 @@ impl Desk {
 }
 
 /// A client that trusts the certificate this very platform was given, besides the usual ones.
-fn client(config: &Config) -> reqwest::Result<Client> {
+fn client(certificate: Option<&Path>) -> reqwest::Result<Client> {
     let mut builder = Client::builder().timeout(Duration::from_secs(30));
-    if let Some(pem) = config.tls.as_ref().and_then(|tls| fs::read(&tls.cert).ok()) {
+    if let Some(pem) = certificate.and_then(|path| fs::read(path).ok()) {
         builder = builder.tls_certs_merge(Certificate::from_pem_bundle(&pem)?);
     }
     builder.build()

@@ -63,6 +63,15 @@ impl Failure {
         Self::refused("file", format!("{}: {source}", path.display()))
     }
 
+    /// A server did not answer, or not to the end.
+    pub(crate) fn unreachable(who: impl fmt::Display, error: &reqwest::Error) -> Self {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Self::refused("unreachable", format!("{who} cannot be reached: {cause}"))
+    }
+
     /// Adds what to try next, as a rule a command to type.
     pub(crate) fn or_try(mut self, next: impl Into<String>) -> Self {
         self.next.get_or_insert_with(|| next.into());

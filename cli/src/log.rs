@@ -102,7 +102,7 @@ pub(crate) async fn prove(args: Prove, output: &Output) -> Result<Exit, Failure>
 /// The bytes that an offer's id names, from the platform; no other bytes pass.
 async fn entry_bytes(node: &Node, id: OfferId) -> Result<Vec<u8>, Failure> {
     let url = format!("{}/v1/offers/{id}", node.platform_url().trim_end_matches('/'));
-    let failed = |e: reqwest::Error| Failure::refused("unreachable", e);
+    let failed = |e: reqwest::Error| Failure::unreachable(&url, &e);
     let answer = reqwest::get(&url).await.and_then(reqwest::Response::error_for_status);
     let answer = answer.map_err(failed)?.bytes().await.map_err(failed)?;
     let view: OneOfferView = serde_json::from_slice(&answer)

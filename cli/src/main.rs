@@ -18,7 +18,7 @@ mod pgpass;
 mod platform;
 mod publish;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let trades = matches!(cli.verb, Verb::Node(node::Verb::Serve(_)));
-    start_logging(cli.log, if trades { "warn,encrytrust_participant_node=info" } else { "warn" });
+    start_logging(cli.log, if trades { "encrytrust_participant_node=info" } else { "" });
     let output = Output::new(cli.json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -127,9 +127,15 @@ async fn run(verb: Verb, output: &Output) -> Result<Exit, Failure> {
 
 /// Log lines are for whoever operates a server, hence on stderr; the verbs that end by themselves
 /// say what matters in their answer. ETS_LOG overrides what is logged by default.
-fn start_logging(format: LogFormat, default: &str) {
-    let filter = EnvFilter::try_from_env("ETS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+fn start_logging(format: LogFormat, more: &str) {
+    // What this library has to say about a certificate, the error that follows says too.
+    let default = || EnvFilter::new(format!("warn,rustls_platform_verifier=off,{more}"));
+    let filter = EnvFilter::try_from_env("ETS_LOG").unwrap_or_else(|_| default());
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.compact().init(),
         LogFormat::Json => lines.json().init(),

@@ -109,7 +109,10 @@ Examples:
       --platform-key 'market.example+1f2e3d4c+ARxV…' --name \"Kontor Bank\"
 
 With --platform-key the platform must prove that it holds that key: get it from the operator \
-by another way than the network. Without it the key that the platform shows now is believed.")]
+by another way than the network. Without it the key that the platform shows now is believed.
+
+The certificate of an https platform must be one that this system trusts; SSL_CERT_FILE=PEM \
+adds others, here and on every later command.")]
 pub(crate) struct Init {
     /// Where the node's state will be; made if it is not there.
     #[arg(long, env = "ETS_DIR", hide_env_values = true)]

@@ -4,7 +4,7 @@ use std::{fmt, io::Write, time::Duration};
 
 use encrytrust_index_chain::audit::{Progress as AuditProgress, Stage};
 use encrytrust_participant_node::Step;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
@@ -110,11 +110,18 @@ impl Drop for Progress {
 
 fn style(bounded: bool) -> ProgressStyle {
     let template = if bounded {
-        "{msg} {wide_bar} {human_pos}/{human_len} ({per_sec}, {eta} left)"
+        "{msg} {wide_bar} {human_pos}/{human_len} ({rate}, {eta} left)"
     } else {
-        "{spinner} {msg} {human_pos} ({per_sec})"
+        "{spinner} {msg} {human_pos} ({rate})"
     };
-    ProgressStyle::with_template(template).expect("both templates above are valid")
+    // Not negative, and rounding is what a reader wants.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // A failing write has nobody to be told.
+        let _ = write!(out, "{} per second", grouped(state.per_sec() as u64));
+    };
+    let style = ProgressStyle::with_template(template).expect("both templates above are valid");
+    style.with_key("rate", rate)
 }
 
 /// Prints to stdout; a reader that went away (`| head`) has what it wanted.

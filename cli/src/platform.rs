@@ -14,7 +14,7 @@ use encrytrust_keys::{
     platform::PlatformKey,
 };
 use encrytrust_platform::{
-    Config, ConfigError, Initialized, OpenError, Options, ServeError, Tls, Witness,
+    Config, ConfigError, Initialized, OpenError, Options, ServeError, Server, Tls, Witness,
 };
 use encrytrust_protocol::{BlockHash, Market, PublicKey};
 use serde::Serialize;
@@ -176,6 +176,7 @@ async fn serve(args: Serve, output: &Output) -> Result<Exit, Failure> {
     let (key, passphrase) = secret::<PlatformKey>(&dir, "platform.key", &passphrase)?;
     let vkey = Vkey::log(config.market.as_str(), key.public())
         .map_err(|e| Failure::refused("failed", e))?;
+    let certificate = tls_cert.clone();
     let options = Options {
         listen,
         tls: tls_cert.zip(tls_key).map(|(cert, key)| Tls { cert, key }),
@@ -186,7 +187,8 @@ async fn serve(args: Serve, output: &Output) -> Result<Exit, Failure> {
         ..Options::default()
     };
     let server = encrytrust_platform::serve(&dir, options).await?;
-    let listening = Listening::write(&dir, server.address(), &server.url())?;
+    let certificate = certificate.or(config.tls.map(|tls| tls.cert));
+    let listening = Listening::write(&dir, &server, certificate.as_deref())?;
     output.answer(&Serving {
         market: config.market,
         vkey: vkey.to_string(),
@@ -227,29 +229,44 @@ pub(crate) fn secret<S: Stored>(
     Ok((secret, Some(passphrase)))
 }
 
-/// While a market is served, the file `listening` in its directory says under which URL, for
-/// `ets admin` on the same machine.
-pub(crate) struct Listening(PathBuf);
+/// Where a market is served, and the certificate it shows there.
+pub(crate) struct Whereabouts {
+    pub(crate) url: String,
+    pub(crate) certificate: Option<PathBuf>,
+}
+
+impl Whereabouts {
+    /// Of the market in a directory: while it is served the file `listening` says so, for
+    /// `ets admin` on the same machine; otherwise where its configuration says it will be.
+    pub(crate) fn of(dir: &Path, config: &Config) -> Self {
+        if let Ok(text) = fs::read_to_string(dir.join(LISTENING)) {
+            let mut lines = text.lines();
+            let url = lines.next().unwrap_or_default().to_owned();
+            return Self { url, certificate: lines.next().map(PathBuf::from) };
+        }
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        Self {
+            url: format!("{scheme}://{}", reachable(config.listen)),
+            certificate: config.tls.as_ref().map(|tls| tls.cert.clone()),
+        }
+    }
+}
+
+const LISTENING: &str = "listening";
+
+/// The file that says where a market is served, there for as long as it is.
+struct Listening(PathBuf);
 
 impl Listening {
-    fn write(dir: &Path, address: SocketAddr, url: &str) -> Result<Self, Failure> {
-        let reachable = reachable(address);
-        let url = url.replace(&address.to_string(), &reachable.to_string());
-        let path = dir.join("listening");
-        fs::write(&path, format!("{url}\n")).map_err(|e| Failure::file(&path, &e))?;
+    fn write(dir: &Path, server: &Server, certificate: Option<&Path>) -> Result<Self, Failure> {
+        let address = server.address();
+        let url = server.url().replace(&address.to_string(), &reachable(address).to_string());
+        let certificate = certificate.and_then(|path| std::path::absolute(path).ok());
+        let certificate = certificate.map(|path| format!("{}\n", path.display()));
+        let path = dir.join(LISTENING);
+        fs::write(&path, format!("{url}\n{}", certificate.unwrap_or_default()))
+            .map_err(|e| Failure::file(&path, &e))?;
         Ok(Self(path))
-    }
-
-    /// The URL of the market that is being served from a directory.
-    pub(crate) fn read(dir: &Path) -> Option<String> {
-        let url = fs::read_to_string(dir.join("listening")).ok()?;
-        Some(url.trim().to_owned())
-    }
-
-    /// Where a market should be found by its configuration.
-    pub(crate) fn expected(config: &Config) -> String {
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", reachable(config.listen))
     }
 }
 

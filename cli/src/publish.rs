@@ -139,11 +139,11 @@ const REFUSED_SHOWN: usize = 10;
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Published { rows, new, updated, withdrawn, unchanged, refused, .. } = &self.0;
-        let parts = [(new, "new"), (updated, "updated"), (withdrawn, "withdrawn")];
+        let parts =
+            [(new, "new offer"), (updated, "updated offer"), (withdrawn, "withdrawn offer")];
         let parts = parts.iter().filter(|(count, _)| **count > 0);
-        let parts: Vec<_> =
-            parts.map(|(count, what)| format!("{} {what}", counted(**count, "offer"))).collect();
-        let standing = format!("{} unchanged", counted(*unchanged, "offer"));
+        let parts: Vec<_> = parts.map(|(count, what)| counted(**count, what)).collect();
+        let standing = counted(*unchanged, "unchanged offer");
         if parts.is_empty() {
             writeln!(f, "nothing to publish: {standing}")?;
         } else {

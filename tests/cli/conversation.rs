@@ -121,6 +121,7 @@ impl Market {
             .args(["node", "serve", "--dir", dir, "--json"])
             .current_dir(self.folder())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("ets starts");
         first_document(child.stdout.as_mut().expect("stdout is piped"));
