@@ -302,3 +302,6 @@ pub(crate) fn seal(chain: &mut Chain, key: &PlatformKey) -> Result<Heads, Sequen
     let sealed = chain.seal(now_millis(), Sha256Hash::from(randomness), key)?;
     Ok(Heads::of_block(&sealed))
 }
+
+#[cfg(test)]
+mod tests;
