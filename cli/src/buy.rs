@@ -66,7 +66,7 @@ pub(crate) struct Get {
 }
 
 pub(crate) async fn find(args: Find, output: &Output) -> Result<Exit, Failure> {
-    let node = args.node.open()?;
+    let node = args.node.member()?;
     let bar = output.progress();
     let found = node.find(&args.id, args.local, &|step| bar.show(step)).await?;
     drop(bar);
@@ -79,7 +79,7 @@ pub(crate) async fn get(args: Get, output: &Output) -> Result<Exit, Failure> {
         let detail = format!("{} is there already; nothing was bought", args.out.display());
         return Err(Failure::refused("file", detail).or_try("--out with another name"));
     }
-    let node = args.node.open()?;
+    let node = args.node.member()?;
     let offer = recall(&args.node.dir, &args.offer)?;
     let purchase = node.get(offer, &args.out).await?;
     output.answer(&Bought(purchase))

@@ -142,8 +142,16 @@ impl From<NodeError> for Failure {
             NodeError::Source(_) => "source",
             _ => "failed",
         };
-        let next = error.next().map(str::to_owned);
-        Self { next, ..Self::new(exit, kind, &error) }
+        let failure = Self::new(exit, kind, &error);
+        match (error.next(), failure.detail.split_once(": ets ")) {
+            (Some(next), _) => failure.or_try(next),
+            // A command that closes the message is the next step: "…; run: ets node join".
+            (None, Some((what, command))) => {
+                let what = what.rsplit_once(';').map_or(what, |(what, _)| what);
+                Self::new(exit, kind, what).or_try(format!("ets {command}"))
+            }
+            (None, None) => failure,
+        }
     }
 }
 

@@ -69,6 +69,22 @@ impl NodeDir {
         }
     }
 
+    /// Opens the node of somebody who takes part, or tells what is missing.
+    pub(crate) fn member(&self) -> Result<Node, Failure> {
+        let node = self.open()?;
+        if node.pool_size() > 0 {
+            return Ok(node);
+        }
+        let dir = self.dir.display();
+        Err(if self.dir.join("keys/identity.key").exists() {
+            Failure::usage("no-keys", format!("the node in {dir} has no keys to sign with"))
+                .or_try(format!("ets node keys add --dir {dir}"))
+        } else {
+            Failure::usage("not-joined", format!("the node in {dir} has not joined its market"))
+                .or_try(format!("ets node join --dir {dir}"))
+        })
+    }
+
     /// Where `ets node serve` last said that buyers reach it.
     pub(crate) fn endpoint(&self) -> Option<String> {
         let endpoint = fs::read_to_string(self.dir.join(ENDPOINT)).ok()?;
@@ -374,7 +390,7 @@ impl fmt::Display for Pool {
 
 async fn serve(args: Serve, output: &Output) -> Result<Exit, Failure> {
     let Serve { node: dir, listen, endpoint } = args;
-    let node = dir.open()?;
+    let node = dir.member()?;
     dir.remember_endpoint(endpoint.as_deref())?;
     let options = ServeOptions { listen: listen.map(|a| a.to_string()), endpoint };
     let mut shown = Ok(Exit::Done);

@@ -141,7 +141,7 @@ pub(crate) fn took(seconds: f64) -> String {
 
 /// A rate in parentheses, `(12,345 per second)`; nothing where it took too little time to tell.
 pub(crate) fn rate(count: u64, seconds: f64) -> String {
-    if seconds < 0.01 {
+    if count < 100 || seconds < 0.01 {
         return String::new();
     }
     // A count over seconds: positive, and rounding is what a reader wants.

@@ -104,7 +104,7 @@ impl From<Scheme> for TagScheme {
 pub(crate) async fn run(args: Publish, output: &Output) -> Result<Exit, Failure> {
     let source = with_password(&args.source)?;
     let source = SourceSpec::parse(&source, args.table.as_deref()).map_err(NodeError::from)?;
-    let node = args.node.open()?;
+    let node = args.node.member()?;
     if args.subject_scheme == Scheme::Sha256 {
         output.remark("warning: with sha256 anyone who can list the IDs can find them all");
     }
@@ -147,7 +147,8 @@ impl fmt::Display for Done {
         if parts.is_empty() {
             writeln!(f, "nothing to publish: {standing}")?;
         } else {
-            writeln!(f, "published: {}; {standing}", parts.join(", "))?;
+            let standing = if *unchanged > 0 { format!("; {standing}") } else { String::new() };
+            writeln!(f, "published: {}{standing}", parts.join(", "))?;
             let index = counted(self.0.index_size, "entry");
             writeln!(f, "each is proven to be in the index of {index}")?;
         }

@@ -119,8 +119,8 @@ fn a_person_is_told_what_to_try() {
     ets(&[&init[..], &platform].concat()).refused(2, "there is a node", "");
 
     market.table("rows.csv", ROWS);
-    ets(&PUBLISH).refused(2, "no keys", "");
-    ets(&["node", "status", "--dir", "bank"]).refused(2, "not joined", "");
+    ets(&PUBLISH).refused(2, "not joined", "ets node join --dir bank");
+    ets(&["node", "status", "--dir", "bank"]).refused(2, "not joined", "ets node join --dir bank");
     ets(&["node", "join", "--dir", "bank"]).done();
     ets(&PUBLISH).refused(1, "not approved", "approved");
     ets(&["admin", "approve", "--dir", "market", "Kontor"]).refused(1, "Kontor", "ets admin list");
