@@ -65,9 +65,16 @@ impl<'a> Sender<'a> {
     }
 
     /// Writes the terms that entries will refer to.
+    ///
+    /// Their validity is one that no earlier run had: two runs within a second would make offers of
+    /// the same bytes, and one that was withdrawn in between would be in the index, but not stand.
     pub(super) fn add_terms(&mut self, terms: &Terms) -> Result<u32, NodeError> {
-        let number = self.book.next_terms();
-        self.record(vec![OfferEvent::Terms(terms.clone())])?;
+        let (number, mut terms) = (self.book.next_terms(), terms.clone());
+        while self.book.has_validity(&terms.valid) {
+            terms.valid.from = terms.valid.from.saturating_sub(1);
+            terms.valid.until = terms.valid.until.saturating_sub(1);
+        }
+        self.record(vec![OfferEvent::Terms(terms)])?;
         Ok(number)
     }
 

@@ -321,6 +321,11 @@ impl OfferBook {
         self.terms.get(number as usize)
     }
 
+    /// Whether some run offered under this very validity.
+    pub(crate) fn has_validity(&self, valid: &Validity) -> bool {
+        self.terms.iter().any(|terms| terms.valid == *valid)
+    }
+
     /// The newest terms of a dataset. Where its rows are, these say, also for older offers.
     pub(crate) fn newest(&self, dataset: &Bytes32) -> Option<&Arc<Terms>> {
         self.newest.get(dataset)
