@@ -75,13 +75,19 @@ pub(crate) async fn find(args: Find, output: &Output) -> Result<Exit, Failure> {
 }
 
 pub(crate) async fn get(args: Get, output: &Output) -> Result<Exit, Failure> {
-    if args.out.exists() {
-        let detail = format!("{} is there already; nothing was bought", args.out.display());
-        return Err(Failure::refused("file", detail).or_try("--out with another name"));
+    // Whether the record can be written is found out before it is bought.
+    let out = args.out.display();
+    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if args.out.exists() || folder.is_some_and(|folder| !folder.is_dir()) {
+        let why = if args.out.exists() { "is there already" } else { "has no folder to be in" };
+        return Err(Failure::refused("file", format!("{out} {why}; nothing was bought"))
+            .or_try("--out with another name"));
     }
     let node = args.node.member()?;
     let offer = recall(&args.node.dir, &args.offer)?;
+    let waiting = output.waiting("asking the provider's node");
     let purchase = node.get(offer, &args.out).await?;
+    drop(waiting);
     output.answer(&Bought(purchase))
 }
 

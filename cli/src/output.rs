@@ -49,6 +49,13 @@ impl Output {
         failure.exit()
     }
 
+    /// Shows a person at a terminal what is being waited for.
+    pub(crate) fn waiting(&self, what: &'static str) -> Progress {
+        let progress = self.progress();
+        progress.0.set_message(what);
+        progress
+    }
+
     /// Progress on stderr, shown only to a person at a terminal.
     pub(crate) fn progress(&self) -> Progress {
         if self.json {
