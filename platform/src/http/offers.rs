@@ -9,9 +9,9 @@ use actix_web::{
 use encrytrust_index_chain::{checkpoint::LogName, proof::TlogProof};
 use encrytrust_protocol::{
     BadSignature, DecodeError, EntryId, IndexEntry, Message, Offer, OfferId, Problem, Signed,
-    Verified, Withdrawal,
+    Withdrawal,
     api::{OneOfferView, SubmitResult, SubmitStatus, SubmitView},
-    split_sequence, verify_batch,
+    split_sequence,
 };
 use rayon::prelude::*;
 
@@ -26,9 +26,8 @@ use crate::{
 /// Entries in one request.
 const ENTRIES_MAX: usize = 10_000;
 
-/// Signatures verified in one batch: large enough to gain, small enough to share among cores and
-/// to be quick about naming a culprit.
-const BATCH: usize = 64;
+/// Entries that one core reads in a row: enough to be worth handing over.
+const STRIDE: usize = 16;
 
 /// Publish offers and withdrawals
 ///
@@ -94,44 +93,26 @@ const SMALL: usize = 4096;
 type Reading = Result<Candidate, Box<Problem>>;
 
 /// Cuts a body into entries, decodes each, checks the signatures, all cores at it.
+///
+/// One by one: a batch of signatures accepts what a single check may refuse (see
+/// [`encrytrust_protocol::verify_batch`]), and what is let in here every reader must accept.
 fn read_entries(service: &Service, bytes: &Bytes) -> Result<Vec<Reading>, Refused> {
     let items = split_sequence(bytes, ENTRIES_MAX)?;
     match items.as_slice() {
         [] => BAD_REQUEST.refuse("the body is empty; an offer is expected"),
         [one] => Ok(vec![read_one(service, one)]),
         many => {
-            let batches = many.par_chunks(BATCH).map(|batch| read_batch(service, batch));
-            Ok(batches.flatten_iter().collect())
+            let entries = many.par_iter().with_min_len(STRIDE);
+            Ok(entries.map(|bytes| read_one(service, bytes)).collect())
         }
     }
 }
 
 fn read_one(service: &Service, bytes: &[u8]) -> Reading {
     match Signed::<Offer>::decode(bytes) {
-        Ok(signed) => offer(service, signed.verify()),
+        Ok(signed) => candidate(service, signed.verify().map(IndexEntry::Offer)),
         Err(error) => other(service, bytes, &error),
     }
-}
-
-fn read_batch(service: &Service, items: &[&[u8]]) -> Vec<Reading> {
-    let mut offers = Vec::with_capacity(items.len());
-    let mut readings: Vec<Option<Reading>> = Vec::with_capacity(items.len());
-    for bytes in items {
-        match Signed::<Offer>::decode(bytes) {
-            Ok(signed) => {
-                offers.push(signed);
-                readings.push(None);
-            }
-            Err(error) => readings.push(Some(other(service, bytes, &error))),
-        }
-    }
-    let mut verified = verify_batch(offers).into_iter().map(|verified| offer(service, verified));
-    let mut next = || verified.next().expect("one for each place left open");
-    readings.into_iter().map(|reading| reading.unwrap_or_else(&mut next)).collect()
-}
-
-fn offer(service: &Service, verified: Result<Verified<Offer>, BadSignature>) -> Reading {
-    candidate(service, verified.map(IndexEntry::Offer))
 }
 
 /// Not an offer: a withdrawal, or nothing.
