@@ -80,12 +80,16 @@ pub(crate) fn protected(alg: &str, kid: &[u8], typ: &str) -> String {
     format!("a3 01 {alg} 04 5820 {} 10 {typ_head} {}", hex::encode(kid), hex::encode(typ))
 }
 
-fn signed_by_hand(protected_hex: &str, aad: &str, payload: &[u8], key: &SigningKey) -> Vec<u8> {
+fn to_be_signed(protected_hex: &str, aad: &str, payload: &[u8]) -> Vec<u8> {
     let protected = hex::decode(protected_hex.replace(' ', "")).expect("hex");
     let mut tbs = minicbor::Encoder::new(Vec::new());
     tbs.array(4).unwrap().str("Signature1").unwrap().bytes(&protected).unwrap();
     tbs.bytes(aad.as_bytes()).unwrap().bytes(payload).unwrap();
-    let signature = key.sign(&tbs.into_writer()).to_bytes();
+    tbs.into_writer()
+}
+
+fn signed_by_hand(protected_hex: &str, aad: &str, payload: &[u8], key: &SigningKey) -> Vec<u8> {
+    let signature = key.sign(&to_be_signed(protected_hex, aad, payload)).to_bytes();
     by_hand(protected_hex, "a0", payload, &signature)
 }
 
@@ -263,6 +267,11 @@ pub(crate) fn broken_offers() -> Vec<Vector> {
             bytes
         }),
         broken(
+            "signature_r_off_the_subgroup",
+            "A point of order 2 added to R by the signer: a batch may accept it, by chance.",
+            off_the_subgroup(&headers, &payload, &key),
+        ),
+        broken(
             "signed_by_another_key",
             "The kid names one key, another one signed.",
             signed_by_hand(&headers, domain::OFFER, &payload, &SigningKey::from_bytes(&[8; 32])),
@@ -388,6 +397,21 @@ pub(crate) fn broken_records() -> Vec<Vector> {
             bytes
         }),
     ]
+}
+
+/// Signs with R moved by the point of order 2, which only whoever holds the key can do.
+fn off_the_subgroup(headers: &str, payload: &[u8], key: &SigningKey) -> Vec<u8> {
+    use curve25519_dalek::{constants::EIGHT_TORSION, edwards::EdwardsPoint, scalar::Scalar};
+    use sha2::{Digest, Sha512};
+
+    let tbs = to_be_signed(headers, domain::OFFER, payload);
+    let nonce = Scalar::from(42_u8);
+    let moved = EdwardsPoint::mul_base(&nonce) + EIGHT_TORSION[4];
+    let r = moved.compress().to_bytes();
+    let challenge = Sha512::new().chain_update(r).chain_update(PublicKey::from(key));
+    let challenge = challenge.chain_update(&tbs).finalize().into();
+    let s = nonce + Scalar::from_bytes_mod_order_wide(&challenge) * key.to_scalar();
+    by_hand(headers, "a0", payload, &[r, s.to_bytes()].concat())
 }
 
 /// Adds the order of the Ed25519 group (RFC 8032, section 5.1) to a little-endian scalar.

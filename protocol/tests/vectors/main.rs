@@ -136,6 +136,17 @@ fn a_batch_takes_no_key_of_small_order() {
     assert!(verify_batch(batch)[0].is_err());
 }
 
+/// Why intake does not use batches: half the time, this one goes through.
+#[test]
+fn a_batch_accepts_by_chance_what_a_reader_refuses() {
+    let name = "signature_r_off_the_subgroup";
+    let vectors = broken_offers();
+    let bytes = &vectors.iter().find(|v| v.name == name).expect("listed").bytes;
+    let signed = Signed::<Offer>::decode(bytes).unwrap();
+    assert!(signed.clone().verify().is_err());
+    assert!((0..128).any(|_| verify_batch(vec![signed.clone()])[0].is_ok()));
+}
+
 #[test]
 fn a_receipt_binds_both_sides() {
     let buyer = SigningKey::from_bytes(&[1; 32]);
