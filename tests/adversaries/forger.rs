@@ -107,13 +107,13 @@ async fn good_neighbours_are_taken() -> Result<()> {
     if let Some(last) = altered.last_mut() {
         *last ^= 1;
     }
-    let poll = hand.poll(now())?;
+    let (poll, strange) = (hand.poll(now())?, outsider.offer()?);
     let bad: [(&[u8], &str); 5] = [
         (&altered, "bad-signature"),
         (poll.bytes(), "bad-message"),
         (&[0x18, 0x20], "bad-message"),
         (&[0xf6], "bad-message"),
-        (&outsider.offer()?.bytes().to_vec(), "key-not-admitted"),
+        (strange.bytes(), "key-not-admitted"),
     ];
     // One bad item after every tenth good one.
     let (mut sequence, mut expected) = (Vec::new(), Vec::new());

@@ -1,15 +1,16 @@
 //! The impostor: it speaks in somebody else's name, without that somebody's key.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use encrytrust_index_chain::checkpoint::LogName;
-use encrytrust_keys::platform::AdminKey;
+use encrytrust_keys::{platform::AdminKey, pool::PoolKey, seal::SealKey};
 use encrytrust_participant_node::{ErrorKind, InitOptions, Node, NodeError};
+use encrytrust_platform::Config;
 use encrytrust_protocol::{
-    AdminAction, Delivery, Market, Message, Offer, Problem, Receipt, Reply, Signed, Withdrawal,
+    AdminAction, AdminQuery, Delivery, Market, Problem, RelayPoll, Reply, Signed, Suite,
 };
 use encrytrust_tests::{
     Hand, MarketUnderTest, Provider, Table, Wire,
-    clock::{fresh, now},
+    clock::{fresh, nonce, now},
     proxy::Proxy,
 };
 
@@ -41,29 +42,29 @@ async fn a_signature_by_another_key_is_nobodys() -> Result<()> {
     Ok(())
 }
 
+/// A relay poll and an administrator's query have the same content; only what they are signed for
+/// tells them apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_for_one_purpose_does_not_serve_another() -> Result<()> {
-    let market = MarketUnderTest::start().await?;
-    let (wire, victim) = (market.wire(), market.hand("victim").await?);
-    let offer = victim.offer()?;
-    wire.offer(offer.bytes()).await?;
-    // What the victim would sign to withdraw its offer, signed as a receipt is.
-    let end = victim.withdrawal(&offer, now())?.into_message();
-    let key = ed25519_dalek::SigningKey::from_bytes(&fresh());
-    let mut as_receipt = Vec::new();
-    Signed::seal(end.clone(), victim.public(), |tbs| {
-        let at = tbs.windows(Withdrawal::TYP.len()).position(|w| w == Withdrawal::TYP.as_bytes());
-        assert!(at.is_some(), "the purpose is part of what is signed");
-        as_receipt = tbs.to_vec();
-        ed25519_dalek::Signer::sign(&key, tbs).to_vec()
-    })?;
-    let text = |typ: &str| as_receipt.windows(typ.len()).any(|w| w == typ.as_bytes());
-    assert!(text(Withdrawal::TYP) && !text(Receipt::TYP) && !text(Offer::TYP));
+    let seed = fresh();
+    let key = PoolKey::from_parts(&seed, SealKey::generate(Suite::X25519));
+    let configure = |config: &mut Config| config.admins.push(key.public());
+    let market = MarketUnderTest::start_with(configure).await?;
+    let wire = market.wire();
 
-    // The bytes of one kind of message, sent as another.
-    let end = victim.withdrawal(&offer, now())?;
-    for path in ["/v1/receipts", "/v1/subject-tags", "/v1/relay/next", "/v1/admin/commands"] {
-        let answer = wire.post(path, end.bytes().to_vec()).await?;
+    let (name, nonce, at) = (market.market.clone(), nonce(), now());
+    let poll = key.sign_relay_poll(RelayPoll { market: name.clone(), nonce, at })?;
+    let query = AdminQuery { market: name, nonce, at };
+    let signature = poll.bytes()[poll.bytes().len() - 64..].to_vec();
+    let forged = Signed::seal(query.clone(), key.public(), |_| signature)?;
+    let answer = wire.post("/v1/admin/participants", forged.bytes().to_vec()).await?;
+    assert_eq!((answer.status, &*answer.slug()?), (401, "bad-signature"));
+
+    let meant = AdminKey::from_seed(&seed).sign_query(query)?;
+    wire.post("/v1/admin/participants", meant.bytes().to_vec()).await?.done()?;
+    // And the bytes of the one, sent as the other, are not even read.
+    for path in ["/v1/admin/participants", "/v1/admin/commands", "/v1/subject-tags"] {
+        let answer = wire.post(path, poll.bytes().to_vec()).await?;
         assert_eq!((answer.status, &*answer.slug()?), (400, "bad-message"), "{path}");
     }
     Ok(())
@@ -126,9 +127,9 @@ async fn whoever_stands_before_a_provider_cannot_answer_for_it() -> Result<()> {
 
     type Meddle = fn(&mut Reply) -> Result<()>;
     let meddlers: [(&str, Meddle); 4] = [
-        ("another signature", |reply| Ok(*last(&mut reply.delivery)? ^= 1)),
-        ("another packet", |reply| Ok(*last(&mut reply.packet.ciphertext)? ^= 1)),
-        ("another encapsulated key", |reply| Ok(*last(&mut reply.packet.enc)? ^= 1)),
+        ("another signature", |reply| flip_last(&mut reply.delivery)),
+        ("another packet", |reply| flip_last(&mut reply.packet.ciphertext)),
+        ("another encapsulated key", |reply| flip_last(&mut reply.packet.enc)),
         ("its own statement", |reply| {
             let said = Signed::<Delivery>::decode(&reply.delivery)?.verify()?.into_message();
             let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
@@ -183,6 +184,7 @@ async fn a_request_changed_on_the_way_is_refused() -> Result<()> {
     provider.stop().await
 }
 
-fn last(bytes: &mut [u8]) -> Result<&mut u8> {
-    bytes.last_mut().ok_or_else(|| anyhow::anyhow!("empty"))
+fn flip_last(bytes: &mut [u8]) -> Result<()> {
+    *bytes.last_mut().context("empty")? ^= 1;
+    Ok(())
 }

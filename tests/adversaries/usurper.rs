@@ -1,6 +1,8 @@
 //! The usurper: a member in good standing that lays hands on what is another's: offers, keys,
 //! names.
 
+use std::slice::from_ref;
+
 use anyhow::Result;
 use encrytrust_index_chain::checkpoint::LogName;
 use encrytrust_keys::{membership::PoolSubmission, pool::PoolKey};
@@ -90,7 +92,7 @@ async fn nobody_claims_anothers_keys() -> Result<()> {
     // A list that names other bindings than those that follow, or fewer.
     let fresh_key = PoolKey::generate(Suite::X25519).sign_binding(&market.market, now())?;
     let own = mine.sign_binding(&market.market, now())?;
-    let list = usurper.identity.sign_pool(&market.market, &[own.clone()], now())?;
+    let list = usurper.identity.sign_pool(&market.market, from_ref(&own), now())?;
     for bindings in [vec![fresh_key.clone()], vec![], vec![own, fresh_key]] {
         let answer = wire.post("/v1/keys", PoolSubmission::encode(&list, &bindings)).await?;
         assert_eq!((answer.status, &*answer.slug()?), (400, "bad-message"));
@@ -108,13 +110,13 @@ async fn nobody_adds_keys_to_anothers_pool() -> Result<()> {
     let usurper = market.hand("usurper").await?;
     // A list for the victim's pool, signed by the usurper's certificate.
     let binding = PoolKey::generate(Suite::X25519).sign_binding(&market.market, now())?;
-    let own = usurper.identity.sign_pool(&market.market, &[binding.clone()], now())?;
+    let own = usurper.identity.sign_pool(&market.market, from_ref(&binding), now())?;
     let list = Pool { participant: victim.id(), ..own.into_message() };
     let thief = ed25519_dalek::SigningKey::from_bytes(&fresh());
     for signer in [usurper.identity.certificate_id(), victim.identity.certificate_id()] {
         let sign = |tbs: &[u8]| ed25519_dalek::Signer::sign(&thief, tbs).to_vec();
         let forged = Signed::seal(list.clone(), signer, sign)?;
-        let body = PoolSubmission::encode(&forged, &[binding.clone()]);
+        let body = PoolSubmission::encode(&forged, from_ref(&binding));
         let answer = wire.post("/v1/keys", body).await?;
         assert_eq!(answer.status, 401, "{}", answer.text());
         assert_eq!(answer.problem()?.slug(), "bad-signature");

@@ -4,7 +4,6 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -73,12 +72,9 @@ impl Ets {
         Ok(())
     }
 
-    /// Lets it run for a while, then kills it; whether it was still running.
-    pub(crate) fn kill_after(mut self, while_: Duration) -> Result<bool> {
-        std::thread::sleep(while_);
-        let running = self.child.try_wait()?.is_none();
-        self.kill()?;
-        Ok(running)
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Waits until it ends by itself, well; its answer.

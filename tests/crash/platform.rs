@@ -37,7 +37,7 @@ use tempfile::TempDir;
 
 use crate::ets::Ets;
 
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 10;
 const WRITERS: usize = 4;
 
 /// A platform that is killed from time to time, and what it has promised so far.
@@ -260,7 +260,9 @@ async fn killed_at_random_it_keeps_every_promise() -> Result<()> {
     for round in 0..ROUNDS {
         // Sometimes it does not even get to its feet.
         for _ in 0..chance.within(0..3) {
-            victim.start()?.kill_after(Duration::from_millis(chance.within(0..120)))?;
+            let platform = victim.start()?;
+            tokio::time::sleep(Duration::from_millis(chance.within(0..120))).await;
+            platform.kill()?;
         }
         let mut platform = victim.start()?;
         let ready = platform.ready().with_context(|| format!("round {round}"))?;
@@ -276,7 +278,7 @@ async fn killed_at_random_it_keeps_every_promise() -> Result<()> {
             tasks.spawn(Arc::clone(&victim).write(wire.clone(), chance.split()));
         }
         tasks.spawn(Arc::clone(&victim).watch(wire.clone(), Arc::clone(&over)));
-        tokio::time::sleep(Duration::from_micros(chance.within(30_000..900_000))).await;
+        tokio::time::sleep(Duration::from_micros(chance.within(30_000..1_500_000))).await;
         platform.kill()?;
         over.store(true, Ordering::Release);
         while let Some(ended) = tasks.join_next().await {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use encrytrust_index_chain::checkpoint::LogName;
 use encrytrust_participant_node::{Node, NodeError};
 use encrytrust_protocol::api::{OfferState, SubjectView};
-use encrytrust_tests::Provider;
+use encrytrust_tests::{MarketUnderTest, Provider, Table};
 
 use crate::stage::{PEOPLE, Stage, assert_is_row, person};
 
@@ -69,6 +69,26 @@ async fn the_index_follows_the_table() -> Result<()> {
     assert_eq!((report.offers, report.withdrawals), (size + 2, 1));
     assert_eq!(report.current_offers, size);
     bank.stop().await
+}
+
+/// Gone and back within a second: the new offer would be the withdrawn one, byte for byte, were it
+/// not told apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_comes_back_is_on_offer_again() -> Result<()> {
+    let market = MarketUnderTest::start().await?;
+    let bank = market.member("bank").await?;
+    let publish = async |rows| {
+        let table = Table::incomes(market.path("rows.csv"), rows)?;
+        market.publish(&bank, &table, None).await.map_err(anyhow::Error::from)
+    };
+    publish(1).await?;
+    for _ in 0..8 {
+        assert_eq!(publish(2).await?.new, 1);
+        assert_eq!(market.only_offer(&bank, "ZZ-000001").await?.state, OfferState::Current);
+        assert_eq!(publish(1).await?.withdrawn, 1);
+    }
+    assert_eq!(market.audit()?.current_offers, 1);
+    Ok(())
 }
 
 /// Other words, another price, another address: every offer is replaced, none is lost.
