@@ -136,6 +136,47 @@ async fn nor_does_the_relay() -> Result<()> {
     provider.stop().await
 }
 
+/// Whoever reads the platform's disk reads no more than who listens at its door; a provider's vault
+/// is sealed, and so is a buyer's.
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_whoever_reads_the_disks() -> Result<()> {
+    let market = MarketUnderTest::start().await?;
+    let (bank, lender) = (market.member("bank").await?, market.member("lender").await?);
+    publish(&market, &bank, None).await?;
+    let provider = Provider::by_relay(&bank).await?;
+    let found = lender.find(&id(), true, &|_| ()).await?;
+    lender.get(found.offers[0].id, &market.path("bought.json")).await?;
+    let secrets = secrets()?;
+    let own = Seen {
+        method: "READ".into(),
+        path: "rows.csv".into(),
+        body: fs::read(market.path("rows.csv"))?,
+        answer: Vec::new(),
+    };
+    assert!(passed(&[own], NOTE.as_bytes()).is_some(), "the source has it, and nobody else");
+    for dir in [&market.platform().dir, bank.dir(), lender.dir()] {
+        let files = read_all(dir)?;
+        assert!(files.len() > 5, "{}", dir.display());
+        nobody_read(&files, &secrets);
+    }
+    provider.stop().await
+}
+
+fn read_all(dir: &Path) -> Result<Vec<Seen>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(read_all(&path)?);
+        } else {
+            let (method, body) = ("READ".to_owned(), fs::read(&path)?);
+            let path = path.display().to_string();
+            files.push(Seen { method, path, body, answer: Vec::new() });
+        }
+    }
+    Ok(files)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_that_opens_a_record_never_left() -> Result<()> {
     let market = MarketUnderTest::start().await?;

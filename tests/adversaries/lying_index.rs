@@ -1,12 +1,14 @@
 //! The lying index: the platform answers with what is not so: wrong proofs, wrong offers, missing
 //! offers, wrong keys.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use encrytrust_index_chain::audit::AuditError;
 use encrytrust_keys::pool::PoolKey;
 use encrytrust_participant_node::{ErrorKind, Node, NodeError, sync_copy};
-use encrytrust_protocol::{OfferId, Suite, api::SubmitStatus};
+use encrytrust_protocol::{AdminAction, OfferId, Suite, api::SubmitStatus};
 use encrytrust_tests::{MarketUnderTest, Provider, Table, clock::now};
 use serde_json::{Value, json};
 
@@ -282,6 +284,60 @@ async fn a_key_is_bound_by_its_holder_and_vouched_for_by_the_platform() -> Resul
     let error = stage.lender.get(offer.id(), &out).await.expect_err("another key's status");
     assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
     Ok(())
+}
+
+/// A status that was true once is good for its time and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_word_on_a_key_is_no_word() -> Result<()> {
+    let market = MarketUnderTest::start_with(|config| config.key_status_seconds = 1).await?;
+    let (bank, lender) = (market.member("bank").await?, market.member("lender").await?);
+    let provider = Provider::by_relay(&bank).await?;
+    market.publish(&bank, &Table::incomes(market.path("rows.csv"), 2)?, None).await?;
+    let offer = market.only_offer(&lender, ADA).await?;
+    let old = market.wire().get(&format!("/v1/keys/{}", offer.provider)).await?.done()?.body;
+    market.decide(AdminAction::Suspend, bank.status().await?.id).await?;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    market.proxy.rewrite(
+        move |asked, _, body| {
+            if asked.starts_with("/v1/keys/") { old.clone() } else { body }
+        },
+    );
+    let error = lender.get(offer.id, &market.path("bought.json")).await.expect_err("suspended");
+    assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
+    provider.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relay_cannot_answer_for_a_node() -> Result<()> {
+    let stage = stage().await?;
+    let provider = Provider::by_relay(&stage.bank).await?;
+    let out = stage.market.path("bought.json");
+    let asked = format!("/v1/relay/{}", stage.market.offer(&stage.offers[1]).await?.signer());
+    type Answer = fn(Vec<u8>) -> Vec<u8>;
+    let lies: [(&str, Answer); 3] = [
+        ("a changed reply", |mut reply| {
+            let middle = reply.len() / 2;
+            reply[middle] ^= 1;
+            reply
+        }),
+        ("half a reply", |reply| reply[..reply.len() / 2].to_vec()),
+        ("nothing", |_| Vec::new()),
+    ];
+    for (what, lie) in lies {
+        let asked = asked.clone();
+        stage.market.proxy.rewrite(
+            move |path, _, body| {
+                if path == asked { lie(body) } else { body }
+            },
+        );
+        let error = stage.lender.get(stage.offers[1], &out).await.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Verification, "{what}: {error}");
+    }
+    assert!(!out.exists());
+    assert_eq!(stage.market.receipts().await?.len(), 0, "nothing is held against the provider");
+    stage.stop_meddling();
+    stage.lender.get(stage.offers[1], &out).await?;
+    provider.stop().await
 }
 
 /// What the platform says of an offer's state nothing proves; the provider's node knows better.

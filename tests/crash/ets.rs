@@ -77,6 +77,15 @@ impl Ets {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Asks it to stop, as an operator would, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let pid = self.child.id().to_string();
+        ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "it stopped with {status}");
+        Ok(())
+    }
+
     /// Waits until it ends by itself, well; its answer.
     pub(crate) fn finish(mut self) -> Result<Value> {
         let mut said = String::new();

@@ -122,3 +122,15 @@ async fn a_tampered_log_is_not_served() -> Result<()> {
     ensure!(refused.is_err(), "it would serve fifteen entries less than it signed");
     Ok(())
 }
+
+/// One process at a time: two writers of one log would make two histories.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_served_is_not_served_again() -> Result<()> {
+    let market = MarketUnderTest::start().await?;
+    let dir = &market.platform().dir;
+    let refused = encrytrust_tests::Platform::start(dir).await.err().context("a second one")?;
+    ensure!(refused.to_string().contains("another process"), "{refused:#}");
+    rebuild(dir, None).expect_err("nor rebuilt under its feet");
+    market.wire().get("/readyz").await?.done()?;
+    Ok(())
+}
