@@ -42,7 +42,7 @@ use crate::{
     disk::{Dir, Disk},
     tree::{Frontier, ProofError},
 };
-use reader::{Files, STRIDE};
+use reader::{Files, Midway, STRIDE};
 
 /// Hashes in a full tile, entries in a full bundle.
 pub const TILE_WIDTH: u64 = 256;
@@ -200,12 +200,12 @@ impl Log {
         entries.sync()?;
         leaves.sync()?;
 
-        let mut roots = [Vec::new(), Vec::new()];
+        let (mut roots, mut midway) = ([Vec::new(), Vec::new()], Midway::default());
         for leaf in pending.leaves.as_chunks::<32>().0 {
             self.frontier.push_with(&(*leaf).into(), |height, hash| match height {
                 8 => roots[0].extend_from_slice(hash.as_bytes()),
                 16 => roots[1].extend_from_slice(hash.as_bytes()),
-                _ => {}
+                _ => midway.completed(height, hash),
             });
         }
         for (file, roots) in tiles.iter().zip(roots).filter(|(_, roots)| !roots.is_empty()) {
@@ -216,6 +216,7 @@ impl Log {
         extent.size = self.frontier.size();
         extent.end += pending.entries.len() as u64;
         extent.signposts.extend(pending.signposts);
+        extent.midway.append(midway);
         drop(extent);
         self.failed = false;
         Ok(self.head())

@@ -161,7 +161,7 @@ fn read_all(
             found.frontier.push_with(computed, |height, hash| match height {
                 8 => found.roots[0].extend_from_slice(hash.as_bytes()),
                 16 => found.roots[1].extend_from_slice(hash.as_bytes()),
-                _ => {}
+                _ => found.extent.midway.completed(height, hash),
             });
             check_seal(&found, floor, leaves)?;
         }
