@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     exit::{Exit, Failure},
-    node::url,
+    home::url,
     output::{self, Output, counted, date, short, table},
     passphrase::PassphraseFile,
     platform::{Whereabouts, configuration, secret},

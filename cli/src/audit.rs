@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     exit::{Exit, Failure},
-    node::{NodeDir, pinned_key, url},
+    home::{NodeDir, pinned_key, url},
     output::{Output, counted, grouped, rate, size, took},
     passphrase::PassphraseFile,
 };

@@ -1,18 +1,15 @@
 //! `ets find`, `ets get`: buy.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use encrytrust_participant_node::{Found, FoundOffer, Purchase};
-use encrytrust_protocol::{OfferId, api::OfferState};
+use encrytrust_protocol::api::OfferState;
 use serde::Serialize;
 
 use crate::{
     exit::{Exit, Failure},
-    node::NodeDir,
+    home::NodeDir,
     output::{Output, counted, day, short, wrapped},
 };
 
@@ -70,7 +67,7 @@ pub(crate) async fn find(args: Find, output: &Output) -> Result<Exit, Failure> {
     let bar = output.progress();
     let found = node.find(&args.id, args.local, &|step| bar.show(step)).await?;
     drop(bar);
-    remember(&args.node.dir, found.offers.iter().map(|offer| offer.id))?;
+    args.node.remember(found.offers.iter().map(|offer| offer.id))?;
     output.answer(&Listing(found))
 }
 
@@ -84,58 +81,11 @@ pub(crate) async fn get(args: Get, output: &Output) -> Result<Exit, Failure> {
             .or_try("--out with another name"));
     }
     let node = args.node.member()?;
-    let offer = recall(&args.node.dir, &args.offer)?;
+    let offer = args.node.recall(&args.offer, &node)?;
     let waiting = output.waiting("asking the provider's node");
     let purchase = node.get(offer, &args.out).await?;
     drop(waiting);
     output.answer(&Bought(purchase))
-}
-
-/// The file in a node's directory with the ids of offers that were shown, one a line.
-const SHOWN: &str = "offers-shown";
-
-/// How many of them are kept.
-const SHOWN_MAX: usize = 10_000;
-
-/// Keeps the ids that were shown, so that their beginnings will do.
-fn remember(dir: &Path, ids: impl Iterator<Item = OfferId>) -> Result<(), Failure> {
-    let path = dir.join(SHOWN);
-    let mut shown: Vec<String> =
-        fs::read_to_string(&path).unwrap_or_default().lines().map(str::to_owned).collect();
-    for id in ids.map(|id| id.to_string()) {
-        if !shown.contains(&id) {
-            shown.push(id);
-        }
-    }
-    let first = shown.len().saturating_sub(SHOWN_MAX);
-    let text = shown[first..].iter().map(|id| format!("{id}\n")).collect::<String>();
-    fs::write(&path, text).map_err(|e| Failure::file(&path, &e))
-}
-
-/// The offer that somebody means by its id, or by the beginning of one that was shown.
-pub(crate) fn recall(dir: &Path, wanted: &str) -> Result<OfferId, Failure> {
-    let wanted = wanted.to_ascii_lowercase();
-    if let Ok(id) = wanted.parse() {
-        return Ok(id);
-    }
-    let find = || format!("ets find --dir {} --id …", dir.display());
-    if wanted.len() < 4 || !wanted.bytes().all(|b| b.is_ascii_hexdigit()) {
-        let detail = format!("{wanted:?} is no offer's id: 64 hex digits, or at least the first 4");
-        return Err(Failure::usage("usage", detail).or_try(find()));
-    }
-    let shown = fs::read_to_string(dir.join(SHOWN)).unwrap_or_default();
-    let mut meant = shown.lines().filter(|id| id.starts_with(&wanted));
-    match (meant.next().and_then(|id| id.parse().ok()), meant.next()) {
-        (Some(id), None) => Ok(id),
-        (None, _) => {
-            let detail = format!("no offer that was shown here begins with {wanted}");
-            Err(Failure::refused("unknown-offer", detail).or_try(find()))
-        }
-        (Some(_), Some(_)) => {
-            let detail = format!("several offers that were shown begin with {wanted}");
-            Err(Failure::refused("ambiguous-offer", detail).or_try("say more of its id"))
-        }
-    }
 }
 
 /// A record that was bought, as people read it.

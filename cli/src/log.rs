@@ -9,9 +9,8 @@ use encrytrust_protocol::{OfferId, api::OneOfferView, leaf_hash};
 use serde::Serialize;
 
 use crate::{
-    buy::recall,
     exit::{Exit, Failure},
-    node::NodeDir,
+    home::NodeDir,
     output::{Output, grouped, short, size, took},
 };
 
@@ -82,8 +81,8 @@ impl fmt::Display for Download {
 }
 
 pub(crate) async fn prove(args: Prove, output: &Output) -> Result<Exit, Failure> {
-    let id = recall(&args.node.dir, &args.offer)?;
     let node = args.node.open()?;
+    let id = args.node.recall(&args.offer, &node)?;
     let proof = node.prove(&id).await?;
     let index = TlogProof::parse(proof.as_bytes())
         .map_err(|e| Failure::unproven("untrue", format!("the platform's proof: {e}")))?

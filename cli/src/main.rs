@@ -10,6 +10,7 @@ mod admin;
 mod audit;
 mod buy;
 mod exit;
+mod home;
 mod log;
 mod node;
 mod output;

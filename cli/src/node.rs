@@ -7,19 +7,18 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use encrytrust_index_chain::note::Vkey;
-use encrytrust_keys::files::{FileError, read_private};
+use encrytrust_keys::files::read_private;
 use encrytrust_participant_node::{
-    Identity, InitOptions, Initialised, KeysAdded, Membership, Node, NodeError, ServeOptions,
+    Identity, InitOptions, Initialised, KeysAdded, Membership, Node, ServeOptions,
 };
 use encrytrust_protocol::{Market, ParticipantState};
-use reqwest::Url;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
     admin::state,
     exit::{Exit, Failure},
+    home::{NodeDir, url},
     output::{Output, counted, short},
     passphrase::PassphraseFile,
 };
@@ -39,79 +38,6 @@ pub(crate) enum Verb {
 pub(crate) enum Keys {
     Add(AddKeys),
 }
-
-/// Which node.
-#[derive(Debug, Args)]
-pub(crate) struct NodeDir {
-    /// The node's state, made by `ets node init`.
-    #[arg(long, env = "ETS_DIR", hide_env_values = true, default_value = ".")]
-    pub(crate) dir: PathBuf,
-
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseFile,
-}
-
-impl NodeDir {
-    /// Opens the node, asking for its passphrase only if it has one.
-    pub(crate) fn open(&self) -> Result<Node, Failure> {
-        let dir = self.dir.display();
-        if !self.dir.join("node.toml").exists() {
-            return Err(Failure::usage("no-node", format!("there is no node in {dir}")).or_try(
-                format!("ets node init --dir {dir} --platform URL, or --dir with another"),
-            ));
-        }
-        match Node::open(&self.dir, self.passphrase.read()?) {
-            Err(NodeError::Secret(FileError::NeedsPassphrase { .. })) => {
-                let passphrase = self.passphrase.ask(&dir.to_string())?;
-                Ok(Node::open(&self.dir, Some(passphrase))?)
-            }
-            opened => Ok(opened?),
-        }
-    }
-
-    /// Opens the node of somebody who takes part, or tells what is missing.
-    pub(crate) fn member(&self) -> Result<Node, Failure> {
-        let node = self.open()?;
-        if node.pool_size() > 0 {
-            return Ok(node);
-        }
-        let dir = self.dir.display();
-        Err(if self.dir.join("keys/identity.key").exists() {
-            Failure::usage("no-keys", format!("the node in {dir} has no keys to sign with"))
-                .or_try(format!("ets node keys add --dir {dir}"))
-        } else {
-            Failure::usage("not-joined", format!("the node in {dir} has not joined its market"))
-                .or_try(format!("ets node join --dir {dir}"))
-        })
-    }
-
-    /// Where `ets node serve` last said that buyers reach it.
-    pub(crate) fn endpoint(&self) -> Option<String> {
-        let endpoint = fs::read_to_string(self.dir.join(ENDPOINT)).ok()?;
-        Some(endpoint.trim().to_owned())
-    }
-
-    fn remember_endpoint(&self, endpoint: Option<&str>) -> Result<(), Failure> {
-        let path = self.dir.join(ENDPOINT);
-        let written = match endpoint {
-            Some(endpoint) => fs::write(&path, format!("{endpoint}\n")),
-            None if path.exists() => fs::remove_file(&path),
-            None => Ok(()),
-        };
-        written.map_err(|e| Failure::file(&path, &e))
-    }
-}
-
-/// A URL of a server, checked as far as it can be without asking.
-pub(crate) fn url(text: &str) -> Result<String, String> {
-    let hint = "write http://HOST:PORT or https://HOST";
-    let url = Url::parse(text).map_err(|e| format!("{e}; {hint}"))?;
-    let complete = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if complete { Ok(text.to_owned()) } else { Err(hint.to_owned()) }
-}
-
-/// The file in a node's directory that says what its offers say.
-const ENDPOINT: &str = "endpoint";
 
 /// Make a node and tie it to one market.
 ///
@@ -249,7 +175,8 @@ pub(crate) async fn run(verb: Verb, output: &Output) -> Result<Exit, Failure> {
         Verb::Status(Status { node: dir }) => {
             let node = dir.open()?;
             let member = node.status().await?;
-            output.answer(&Member { member })
+            let published = Some(node.own_offers()?.len() as u64);
+            output.answer(&Member { member, published })
         }
     }
 }
@@ -290,7 +217,7 @@ async fn join(args: Join, output: &Output) -> Result<Exit, Failure> {
         _ => Identity::SelfSigned,
     };
     if let Some(name) = &args.name {
-        rename(&args.node.dir, name)?;
+        args.node.rename(name)?;
     }
     let node = args.node.open()?;
     let mut member = node.join(&identity).await?;
@@ -298,36 +225,7 @@ async fn join(args: Join, output: &Output) -> Result<Exit, Failure> {
         let pool = node.keys_add(FIRST_KEYS).await?.pool;
         member.keys = pool;
     }
-    output.answer(&Member { member })
-}
-
-/// What a node's directory says of it.
-fn config(dir: &Path) -> Result<toml::Table, Failure> {
-    let path = dir.join("node.toml");
-    let text = fs::read_to_string(&path).map_err(|e| Failure::file(&path, &e))?;
-    text.parse().map_err(|e| Failure::refused("file", format!("{}: {e}", path.display())))
-}
-
-/// The platform's key that a node has pinned.
-pub(crate) fn pinned_key(dir: &Path) -> Result<Vkey, Failure> {
-    let config = config(dir)?;
-    let key = config.get("vkey").and_then(toml::Value::as_str).unwrap_or_default();
-    key.parse().map_err(|e| Failure::refused("file", format!("{}/node.toml: {e}", dir.display())))
-}
-
-/// Gives a node another name to join with.
-fn rename(dir: &Path, name: &str) -> Result<(), Failure> {
-    let path = dir.join("node.toml");
-    if !path.exists() {
-        // Opening the node says so, and what to do.
-        return Ok(());
-    }
-    let mut config = config(dir)?;
-    config.insert("name".to_owned(), name.into());
-    let renamed = dir.join(".node.toml.new");
-    fs::write(&renamed, config.to_string())
-        .and_then(|()| fs::rename(&renamed, &path))
-        .map_err(|e| Failure::file(&path, &e))
+    output.answer(&Member { member, published: None })
 }
 
 /// How many keys a node has that never asked for any.
@@ -358,6 +256,9 @@ impl fmt::Display for Started {
 struct Member {
     #[serde(flatten)]
     member: Membership,
+    /// Offers in the index, ended ones too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<u64>,
 }
 
 impl fmt::Display for Member {
@@ -365,6 +266,9 @@ impl fmt::Display for Member {
         let Membership { id, name, state: now, keys, .. } = &self.member;
         writeln!(f, "{name} is {} with {}", state(*now), counted(*keys, "key"))?;
         write!(f, "id {id}")?;
+        if let Some(published) = self.published.filter(|published| *published > 0) {
+            write!(f, "\n{} published so far", counted(published, "offer"))?;
+        }
         if *now == ParticipantState::Pending {
             write!(f, "\nthe administrator decides: ets admin approve --dir MARKET {}", short(id))?;
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     exit::{Exit, Failure},
-    node::{NodeDir, url},
+    home::{NodeDir, url},
     output::{Output, counted, rate, took},
     pgpass::with_password,
 };
