@@ -30,6 +30,12 @@ use super::{
 };
 use crate::files::now;
 
+/// Offers about a subject in one answer of the platform, unless there are fewer.
+const PAGE: usize = 1000;
+
+/// Offers about one subject that are fetched at most.
+const CROWD_MAX: usize = 100 * PAGE;
+
 /// An offer that its signer signed and that is in the index.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedOffer {
@@ -179,21 +185,53 @@ impl Platform {
         Ok(submitted)
     }
 
-    /// The offers for a tag, and the checkpoint they were proved under.
+    /// The offers for a tag, oldest first, and the checkpoint the last of them were proved under.
+    ///
+    /// Page after page: whoever wants to hide an offer could put a thousand others before it.
     pub(crate) async fn subject(
         &self,
         tag: &SubjectTag,
     ) -> Result<(Arc<SignedCheckpoint>, Vec<CheckedOffer>), ClientError> {
+        let mut offers: Vec<CheckedOffer> = Vec::new();
+        loop {
+            let last = offers.last().map(|offer| offer.index);
+            let (checkpoint, page) = self.subject_page(tag, last).await?;
+            let full = page.len() >= PAGE;
+            offers.extend(page);
+            if !full {
+                return Ok((checkpoint, offers));
+            }
+            if offers.len() >= CROWD_MAX {
+                let why = format!(
+                    "more than {CROWD_MAX} offers about one subject; look it up in a copy of the log"
+                );
+                return Err(ClientError::local(why));
+            }
+        }
+    }
+
+    /// The offers for a tag behind a place in the index; less than a full page of them: the last.
+    async fn subject_page(
+        &self,
+        tag: &SubjectTag,
+        after: Option<u64>,
+    ) -> Result<(Arc<SignedCheckpoint>, Vec<CheckedOffer>), ClientError> {
+        let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
         let floor = self.floor(LogName::Index);
         let view: SubjectView =
-            self.http.get_json("list of offers", &format!("v1/subjects/{tag}")).await?;
+            self.http.get_json("list of offers", &format!("v1/subjects/{tag}{query}")).await?;
         let note = view.checkpoint.as_bytes();
         let checkpoint = self.believe(LogName::Index, note, floor).await?;
+        let mut last = after;
         let checked = view.offers.iter().map(|offer| {
             let checked = self.check_offer(&checkpoint, offer)?;
             if checked.offer.message().subject.tag != *tag {
                 return Err(ClientError::untrue(format!("{} is about somebody else", offer.id)));
             }
+            if last.is_some_and(|last| checked.index <= last) {
+                return Err(ClientError::untrue("its list of offers does not go forward"));
+            }
+            last = Some(checked.index);
             Ok(checked)
         });
         let checked = checked.collect::<Result<_, _>>()?;
