@@ -9,8 +9,9 @@
 //! | [`two_faced_platform`], [`lying_index`] | the buyer, as the platform |
 //! | [`lying_provider`] | the buyer, as the provider |
 //! | [`eavesdropper`], [`greedy_guesser`] | the subjects |
-//! | [`flooder`] | everybody |
+//! | [`crowder`], [`flooder`] | those who look for something |
 
+mod crowder;
 mod eavesdropper;
 mod echo;
 mod expired_identity;
