@@ -147,7 +147,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
-    /// The URL under which buyers reach --listen; `ets publish` writes it into offers.
+    /// The URL under which buyers reach --listen; `ets publish` writes it into offers. Remembered
+    /// for the next time.
     #[arg(long, value_name = "URL", value_parser = url, requires = "listen")]
     endpoint: Option<String>,
 }
@@ -295,6 +296,18 @@ impl fmt::Display for Pool {
 async fn serve(args: Serve, output: &Output) -> Result<Exit, Failure> {
     let Serve { node: dir, listen, endpoint } = args;
     let node = dir.member()?;
+    let before = dir.endpoint();
+    let endpoint = match listen {
+        Some(_) => endpoint.or(before),
+        None => {
+            if let Some(before) = before {
+                output.remark(format_args!(
+                    "offers published until now name {before}, where nobody listens; publish again"
+                ));
+            }
+            None
+        }
+    };
     dir.remember_endpoint(endpoint.as_deref())?;
     let options = ServeOptions { listen: listen.map(|a| a.to_string()), endpoint };
     let mut shown = Ok(Exit::Done);
