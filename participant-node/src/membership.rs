@@ -3,8 +3,9 @@
 //! # What a crash leaves behind
 //!
 //! The identity is on disk before the platform hears of it. New pool keys wait in
-//! `keys/pool.pending` until the platform has answered; the next `keys_add` registers those first.
-//! A key that is in `pool.keys` is therefore always one the platform knows.
+//! `keys/pool.pending` until the platform has answered; the next `keys_add` asks which of those it
+//! has and registers the others. A key that is in `pool.keys` is therefore always one the platform
+//! knows.
 
 use std::{fs, io::ErrorKind};
 
@@ -70,24 +71,55 @@ impl Node {
             Err(e) if is_missing(&e) => KeyRing::default(),
             loaded => loaded?,
         };
-        if pending.keys().is_empty() {
+        let resumed = !pending.keys().is_empty();
+        if !resumed {
             for _ in 0..count {
                 pending.add(PoolKey::generate(Suite::XWing));
             }
             secrets::replace(&path, &pending, self.passphrase())?;
         }
-        let (market, now) = (self.market(), now());
-        let bindings = pending.keys().iter().map(|key| key.sign_binding(market, now));
-        let bindings = bindings.collect::<Result<Vec<_>, _>>().map_err(unsigned)?;
-        let pool = certificate.sign_pool(market, &bindings, now).map_err(unsigned)?;
-        let answer = self.platform().pool(&PoolSubmission::encode(&pool, &bindings)).await?;
+        // Keys of an earlier attempt may have arrived, under the bindings that were signed then.
+        let mut waiting = Vec::new();
+        for key in pending.keys() {
+            if !(resumed && self.is_registered(key).await?) {
+                waiting.push(key);
+            }
+        }
+        let known = (pending.keys().len() - waiting.len()) as u64;
+        let (added, present) = self.register(&certificate, &waiting).await?;
 
         let mut ring = (*self.reload_ring()?).clone();
         pending.keys().iter().for_each(|key| ring.add(key.clone()));
         secrets::replace(&self.key_path("pool.keys"), &ring, self.passphrase())?;
         fs::remove_file(&path).map_err(|e| NodeError::state(&path, e))?;
         let pool = self.reload_ring()?.keys().len() as u64;
-        Ok(KeysAdded { added: answer.added, present: answer.present, pool })
+        Ok(KeysAdded { added, present: present + known, pool })
+    }
+
+    /// Whether the platform knows a key, by its binding.
+    async fn is_registered(&self, key: &PoolKey) -> Result<bool, NodeError> {
+        match self.platform().key(&key.public()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status() == Some(404) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Claims keys; answers how many of them were new to the platform and how many were not.
+    async fn register(
+        &self,
+        certificate: &Certificate,
+        keys: &[&PoolKey],
+    ) -> Result<(u64, u64), NodeError> {
+        if keys.is_empty() {
+            return Ok((0, 0));
+        }
+        let (market, now) = (self.market(), now());
+        let bindings = keys.iter().map(|key| key.sign_binding(market, now));
+        let bindings = bindings.collect::<Result<Vec<_>, _>>().map_err(unsigned)?;
+        let pool = certificate.sign_pool(market, &bindings, now).map_err(unsigned)?;
+        let answer = self.platform().pool(&PoolSubmission::encode(&pool, &bindings)).await?;
+        Ok((answer.added, answer.present))
     }
 
     fn identity(&self) -> Result<Option<Certificate>, NodeError> {
