@@ -3,7 +3,10 @@
 
 use anyhow::{Result, ensure};
 use encrytrust_index_chain::checkpoint::LogName;
-use encrytrust_protocol::{AdminAction, AdminQuery, Outcome, RelayPackets, api::SubmitStatus};
+use encrytrust_keys::pool::PoolKey;
+use encrytrust_protocol::{
+    AdminAction, AdminQuery, Outcome, RelayPackets, Suite, api::SubmitStatus,
+};
 use encrytrust_tests::{
     Hand, MarketUnderTest, Provider, Wire,
     clock::{fresh, nonce, now},
@@ -18,13 +21,18 @@ async fn good_messages(market: &MarketUnderTest) -> Result<Vec<(&'static str, Ve
     let receipt = buyer.receipt(&member, offer.id(), fresh().into(), Outcome::Accepted)?;
     let query = AdminQuery { market: market.market.clone(), nonce: nonce(), at: now() };
     let command = market.command(AdminAction::Approve, member.id())?;
+    let more = Hand {
+        keys: vec![PoolKey::generate(Suite::X25519)],
+        identity: member.identity.clone(),
+        ..Hand::new(&market.market, "member")?
+    };
     Ok(vec![
         ("/v1/offers", member.offer()?.bytes().to_vec()),
         ("/v1/offers", member.withdrawal(&offer, now())?.bytes().to_vec()),
         ("/v1/receipts", receipt.bytes().to_vec()),
         ("/v1/subject-tags", member.guesses(member.key(), 2, now())?.bytes().to_vec()),
         ("/v1/participants", stranger.join(now())?),
-        ("/v1/keys", member.pool(now())?),
+        ("/v1/keys", more.pool(now())?),
         ("/v1/admin/commands", command.bytes().to_vec()),
         ("/v1/admin/participants", market.admin.sign_query(query)?.bytes().to_vec()),
         ("/v1/relay/next", member.poll(now())?.bytes().to_vec()),
