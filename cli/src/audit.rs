@@ -10,7 +10,7 @@ use clap::Args;
 use encrytrust_index_chain::{
     audit::{AuditError, Auditor, Fault, Report, Stage},
     checkpoint::{LogName, SignedCheckpoint},
-    note::Vkey,
+    note::{NoteError, SignedBy, Vkey},
 };
 use encrytrust_participant_node::{Synced, sync_copy};
 use encrytrust_protocol::Market;
@@ -60,8 +60,18 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "VKEY")]
     platform_key: Option<Vkey>,
 
+    /// A witness whose cosignatures on the checkpoints are to be verified too: its C2SP verifier
+    /// key. May be given several times.
+    #[arg(long = "witness", value_name = "VKEY", value_parser = witness)]
+    witnesses: Vec<Vkey>,
+
     #[command(flatten)]
     passphrase: PassphraseFile,
+}
+
+fn witness(text: &str) -> Result<Vkey, String> {
+    let vkey: Vkey = text.parse().map_err(|e: NoteError| e.to_string())?;
+    if vkey.is_witness() { Ok(vkey) } else { Err(format!("{} is no witness's key", vkey.name())) }
 }
 
 /// What a copy of a market's logs is told apart by, and what its auditor has seen of them.
@@ -156,6 +166,7 @@ pub(crate) async fn audit(args: Audit, output: &Output) -> Result<Exit, Failure>
     }
     let began = Instant::now();
     let auditor = Auditor::new(market.clone(), key.key())
+        .knows_witnesses(args.witnesses.iter().cloned())
         .has_seen(seen)
         .expects(own)
         .timed_by(|| began.elapsed())
@@ -168,8 +179,8 @@ pub(crate) async fn audit(args: Audit, output: &Output) -> Result<Exit, Failure>
     if downloaded.is_some() || case.key()?.is_some() {
         case.remember(&report)?;
     }
-    let dir = args.dir;
-    output.answer(&Clean { market, key, trusted, dir, downloaded, report, seconds })
+    let Audit { dir, witnesses, .. } = args;
+    output.answer(&Clean { market, key, trusted, dir, downloaded, report, seconds, witnesses })
 }
 
 /// Why an audit believes in the key that everything is checked against.
@@ -243,9 +254,20 @@ struct Clean {
     downloaded: Option<Synced>,
     report: Report,
     seconds: f64,
+    /// Those whose cosignatures were asked for.
+    witnesses: Vec<Vkey>,
 }
 
 impl Clean {
+    /// For each witness, when it cosigned which log's checkpoint, Unix seconds.
+    fn cosigned(&self) -> impl Iterator<Item = (&Vkey, [Option<u64>; 2])> {
+        self.witnesses.iter().map(|witness| {
+            let at = |by: &[SignedBy]| by.iter().find(|s| s.by == *witness).and_then(|s| s.at);
+            let [index, trades] = &self.report.witnesses;
+            (witness, [at(index), at(trades)])
+        })
+    }
+
     fn log_keys(&self) -> [(LogName, Vkey); 2] {
         LogName::ALL.map(|log| (log, log.vkey(&self.market, self.key.key())))
     }
@@ -253,14 +275,16 @@ impl Clean {
 
 impl Serialize for Clean {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let Self { market, key, trusted, dir, downloaded, report, seconds } = self;
+        let Self { market, key, trusted, dir, downloaded, report, seconds, .. } = self;
         let log_keys =
             self.log_keys().map(|(log, key)| (log.as_str().to_owned(), json!(key.to_string())));
         let heads = LogName::ALL.iter().zip(&report.checkpoints).map(|(log, checkpoint)| {
             let head = checkpoint.head();
             (log.as_str().to_owned(), json!({"size": head.size, "root": head.root}))
         });
-        let witnesses = report.witnesses.iter().flatten().count();
+        let witnesses = self.cosigned().map(|(witness, [index, trades])| {
+            json!({"vkey": witness.to_string(), "index": index, "trades": trades})
+        });
         let stages = report.stages.iter().map(|stage| {
             json!({
                 "stage": stage.stage.to_string(),
@@ -287,7 +311,7 @@ impl Serialize for Clean {
             "receipts": report.receipts,
             "own_offers": report.own_offers,
             "heads_seen_before": report.seen,
-            "cosignatures": witnesses,
+            "witnesses": witnesses.collect::<Value>(),
             "bytes": report.bytes,
             "stages": stages.collect::<Value>(),
             "seconds": seconds,
@@ -336,9 +360,13 @@ impl fmt::Display for Clean {
             seen => format!("continues {} seen before", counted(seen, "checkpoint")),
         };
         writeln!(f, "  {seen}")?;
-        let cosignatures = report.witnesses.iter().flatten().count() as u64;
-        if cosignatures > 0 {
-            writeln!(f, "  {} by witnesses", counted(cosignatures, "cosignature"))?;
+        for (witness, cosigned) in self.cosigned() {
+            let said = match cosigned {
+                [Some(_), Some(_)] => "cosigned both checkpoints",
+                [None, None] => "has cosigned neither checkpoint",
+                _ => "has cosigned one of the two checkpoints",
+            };
+            writeln!(f, "  witness {} {said}", witness.name())?;
         }
         writeln!(
             f,

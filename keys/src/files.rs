@@ -33,9 +33,6 @@ use zeroize::Zeroizing;
 
 use crate::random;
 
-/// The environment variable a passphrase is taken from.
-pub const PASSPHRASE_VARIABLE: &str = "ETS_PASSPHRASE";
-
 /// The most bytes a secret file may have: some hundred thousand pool keys.
 const FILE_MAX: u64 = 16 << 20;
 
@@ -95,7 +92,7 @@ pub enum FileError {
         path: PathBuf,
     },
     /// Encrypted, and no passphrase was given.
-    #[error("{} is encrypted; put its passphrase into the environment variable {PASSPHRASE_VARIABLE}", path.display())]
+    #[error("{} is encrypted, and no passphrase was given", path.display())]
     NeedsPassphrase {
         /// Which file.
         path: PathBuf,
@@ -131,11 +128,6 @@ impl Passphrase {
     pub fn new(passphrase: impl Into<String>) -> Option<Self> {
         let passphrase = passphrase.into();
         (!passphrase.is_empty()).then(|| Self(SecretString::from(passphrase)))
-    }
-
-    /// The one in [`PASSPHRASE_VARIABLE`], if it is set and not empty.
-    pub fn from_env() -> Option<Self> {
-        std::env::var(PASSPHRASE_VARIABLE).ok().and_then(Self::new)
     }
 }
 

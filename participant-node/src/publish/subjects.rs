@@ -71,8 +71,12 @@ impl Subjects {
         progress(Step::Reading { rows: report.rows });
         if !twice.is_empty() {
             let (count, named) = (twice.len(), &twice[..twice.len().min(PAIRS_NAMED)]);
+            let repeat = match count {
+                1 => "a row repeats an earlier one".to_owned(),
+                _ => format!("{count} rows repeat earlier ones"),
+            };
             let why = format!(
-                "one subject has one record, but {count} rows repeat one: {}; \
+                "one subject has one record, but {repeat}: {}; \
                  remove the duplicates, or add the column that tells them apart to the ID",
                 named.join(", ")
             );
