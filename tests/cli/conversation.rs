@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The binary that `cargo build` left beside the tests.
-pub fn ets_path() -> PathBuf {
+pub(crate) fn ets_path() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     let debug = test.parent().and_then(Path::parent).expect("tests run from target/debug/deps");
     let ets = debug.join("ets");
@@ -21,30 +21,30 @@ pub fn ets_path() -> PathBuf {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Said {
     /// It went well: what was answered.
     #[track_caller]
-    pub fn done(self) -> String {
+    pub(crate) fn done(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.stdout
     }
 
     /// It went well, with `--json`: the one document on stdout, and nothing else anywhere.
     #[track_caller]
-    pub fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self:?}");
         serde_json::from_str(&self.stdout).expect("one JSON document on stdout")
     }
 
     /// It did not go well: how it ended, what was wrong, what to try.
     #[track_caller]
-    pub fn refused(self, code: i32, error: &str, next: &str) {
+    pub(crate) fn refused(self, code: i32, error: &str, next: &str) {
         assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
         let (said, tried) = self.stderr.split_once("\ntry:   ").unwrap_or((&self.stderr, ""));
         let said = said.strip_prefix("error: ").unwrap_or_else(|| panic!("{said}"));
@@ -54,20 +54,20 @@ impl Said {
 }
 
 /// A market that is served for one test, in a folder of its own.
-pub struct Market {
+pub(crate) struct Market {
     folder: Option<TempDir>,
     server: Child,
-    pub url: String,
-    pub vkey: String,
+    pub(crate) url: String,
+    pub(crate) vkey: String,
 }
 
 impl Market {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::open_with(|configuration| configuration)
     }
 
     /// A market whose operator edited `platform.toml`.
-    pub fn open_with(edit: impl FnOnce(String) -> String) -> Self {
+    pub(crate) fn open_with(edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let init = ["platform", "init", "--dir", "market", "--origin", "market.example", "--json"];
         run(folder.path(), &init).json();
@@ -93,17 +93,17 @@ impl Market {
     }
 
     /// A path in the market's folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder().join(name)
     }
 
     /// Says something to `ets`, standing in the market's folder.
-    pub fn ets(&self, words: &[&str]) -> Said {
+    pub(crate) fn ets(&self, words: &[&str]) -> Said {
         run(self.folder(), words)
     }
 
     /// Somebody who has joined and was let in.
-    pub fn member(&self, dir: &str) {
+    pub(crate) fn member(&self, dir: &str) {
         let platform = ["--platform", &self.url, "--platform-key", &self.vkey];
         self.ets(&[&["node", "init", "--dir", dir][..], &platform].concat()).done();
         self.ets(&["node", "join", "--dir", dir]).done();
@@ -111,12 +111,12 @@ impl Market {
     }
 
     /// A member's table, one line a row.
-    pub fn table(&self, name: &str, rows: &str) {
+    pub(crate) fn table(&self, name: &str, rows: &str) {
         fs::write(self.path(name), rows).expect("the folder can be written to");
     }
 
     /// Starts a node and waits until it answers.
-    pub fn serve(&self, dir: &str) -> Server {
+    pub(crate) fn serve(&self, dir: &str) -> Server {
         let mut child = Command::new(ets_path())
             .args(["node", "serve", "--dir", dir, "--json"])
             .current_dir(self.folder())
@@ -129,7 +129,7 @@ impl Market {
     }
 
     /// Stops the platform as an operator would; what is left is its folder.
-    pub fn stop(mut self) -> TempDir {
+    pub(crate) fn stop(mut self) -> TempDir {
         terminate(&self.server);
         let ended = self.server.wait().expect("it is our child");
         assert!(ended.success(), "a platform asked to stop ends well: {ended}");
@@ -145,7 +145,7 @@ impl Drop for Market {
 }
 
 /// A node that answers until it is dropped.
-pub struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -155,7 +155,7 @@ impl Drop for Server {
 }
 
 /// Says something to `ets`, standing in a folder.
-pub fn run(folder: &Path, words: &[&str]) -> Said {
+pub(crate) fn run(folder: &Path, words: &[&str]) -> Said {
     let output = Command::new(ets_path())
         .args(words)
         .current_dir(folder)
