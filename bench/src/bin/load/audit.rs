@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use encrytrust_bench::{
     corpus, limit,
-    process::{apart, peak_memory},
+    process::{Usage, apart, peak_memory},
     report::{Aim, Row},
 };
 use encrytrust_index_chain::audit::Auditor;
@@ -23,6 +23,7 @@ struct Told {
     entries: u64,
     bytes: u64,
     seconds: f64,
+    busy_cores: f64,
     memory: u64,
 }
 
@@ -32,7 +33,12 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let audit: Told = serde_json::from_str(&apart(&["audit-apart", dir])?)?;
     let least: Told = serde_json::from_str(&apart(&["limit-apart", dir])?)?;
     let name = format!("audit/entries={}", audit.entries);
-    bench.report.note(format!("{name}: {} MB of entries", audit.bytes / 1_000_000));
+    bench.report.note(format!(
+        "{name}: {} MB of entries; busy cores: audit {:.2}, its limit {:.2}",
+        audit.bytes / 1_000_000,
+        audit.busy_cores,
+        least.busy_cores
+    ));
     let rate = |told: &Told| told.entries as f64 / told.seconds;
     bench.report.row(
         Row::new(&name, rate(&audit), "entries/s")
@@ -48,22 +54,25 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
 /// In a process of its own: the audit.
 pub(crate) fn audit_apart(dir: &Path) -> Result<()> {
     let key: PlatformKey = files::load(&dir.join("keys/platform.key"), None)?;
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), Usage::of(0)?);
     let report =
         Auditor::new(corpus::market(), key.public()).timed_by(|| began.elapsed()).audit(dir)?;
-    tell(report.index_entries, report.bytes, began.elapsed())
+    tell(report.index_entries, report.bytes, began.elapsed(), before)
 }
 
 /// In a process of its own: the least an audit can be.
 pub(crate) fn limit_apart(dir: &Path) -> Result<()> {
     let entries = dir.join("index/entries");
     let bytes = std::fs::metadata(&entries)?.len();
+    let before = Usage::of(0)?;
     let (entries, time) = limit::of_log(&entries)?;
-    tell(entries, bytes, time)
+    tell(entries, bytes, time, before)
 }
 
-fn tell(entries: u64, bytes: u64, time: Duration) -> Result<()> {
-    let told = Told { entries, bytes, seconds: time.as_secs_f64(), memory: peak_memory(0)? };
+fn tell(entries: u64, bytes: u64, time: Duration, before: Usage) -> Result<()> {
+    let (seconds, memory) = (time.as_secs_f64(), peak_memory(0)?);
+    let busy_cores = Usage::of(0)?.cores_since(before);
+    let told = Told { entries, bytes, seconds, busy_cores, memory };
     println!("{}", serde_json::to_string(&told)?);
     Ok(())
 }
