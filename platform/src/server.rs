@@ -256,6 +256,8 @@ fn http_server(
     };
     let mut server = HttpServer::new(app)
         .disable_signals()
+        // An answer written in two parts must not wait for the first to be acknowledged.
+        .tcp_nodelay(true)
         .shutdown_signal(farewell)
         .shutdown_timeout(FAREWELL.as_secs())
         .max_connections(service.config.limits.connections);

@@ -1,12 +1,12 @@
 //! The envelope every message travels in: `COSE_Sign1` (RFC 9052, section 4.2).
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{collections::HashMap, fmt, marker::PhantomData, sync::Arc};
 
 use coset::{
     CoseSign1, CoseSign1Builder, Header, HeaderBuilder, Label, RegisteredLabelWithPrivate,
     TaggedCborSerializable, cbor::Value as CborValue, iana,
 };
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Encode, bytes::ByteSlice};
 use sha2::{Digest, Sha256};
 
 use crate::{CertificateId, DecodeError, EntryId, PublicKey, cbor};
@@ -104,8 +104,8 @@ pub struct Signed<M: Message> {
     signer: M::Signer,
     algorithm: Algorithm,
     bytes: Arc<[u8]>,
-    /// Where the signature stands in `bytes`, to its end.
-    signature_at: usize,
+    /// Where the payload's byte string begins in `bytes`, its length included.
+    payload_at: usize,
 }
 
 /// A message whose signature was checked.
@@ -113,6 +113,20 @@ pub struct Signed<M: Message> {
 pub struct Verified<M: Message> {
     signed: Signed<M>,
     _checked: PhantomData<()>,
+}
+
+/// Bytes of a signature, whichever the algorithm.
+const SIGNATURE: usize = 64;
+
+/// Bytes that CBOR takes to write a byte string of a length.
+fn byte_string_len(len: usize) -> usize {
+    let head = match len {
+        0..24 => 1,
+        24..0x100 => 2,
+        0x100..0x1_0000 => 3,
+        _ => 5,
+    };
+    head + len
 }
 
 /// RFC 9596, section 2.
@@ -169,15 +183,14 @@ impl<M: Message> Signed<M> {
             .ok_or_else(|| DecodeError::limit("alg", "not an algorithm this signer may use"))?;
         let signer = M::Signer::from_kid(&header.key_id)
             .ok_or_else(|| DecodeError::limit("kid", "32 bytes expected"))?;
-        if cose.signature.len() != 64 {
+        if cose.signature.len() != SIGNATURE {
             return Err(DecodeError::limit("signature", "64 bytes expected"));
         }
         let payload = cose.payload.as_deref().unwrap_or_default();
         let message: M = cbor::decode(what, payload, M::LIMIT)?;
         // Writing it again is the check of everything else: protected headers in one order and no
         // others, empty unprotected headers, shortest lengths, nothing after the end.
-        let signature = cose.signature.clone();
-        let signed = Self::assemble(message, signer, algorithm, signature);
+        let signed = Self::assemble(message, signer, algorithm, cose.signature);
         if *signed.bytes != *bytes {
             return Err(DecodeError::NotDeterministic { what });
         }
@@ -204,8 +217,11 @@ impl<M: Message> Signed<M> {
     ) -> Result<Verified<M>, EncodeError> {
         let refuse = |source| EncodeError { what: M::NAME, source };
         message.check().map_err(refuse)?;
-        let tbs = Self::to_be_signed(&message, signer, algorithm);
-        let signed = Self::assemble(message, signer, algorithm, sign(&tbs));
+        let mut signed = Self::assemble(message, signer, algorithm, vec![0; SIGNATURE]);
+        let signature = sign(&signed.tbs());
+        let bytes = Arc::get_mut(&mut signed.bytes).expect("not shared yet");
+        let signature_at = bytes.len() - SIGNATURE;
+        bytes[signature_at..].copy_from_slice(&signature);
         if signed.bytes.len() > M::LIMIT {
             let size = signed.bytes.len();
             let error = DecodeError::TooLong { what: M::NAME, size, limit: M::LIMIT };
@@ -214,23 +230,18 @@ impl<M: Message> Signed<M> {
         Ok(Verified { signed, _checked: PhantomData })
     }
 
-    fn builder(message: &M, signer: M::Signer, algorithm: Algorithm) -> CoseSign1Builder {
-        CoseSign1Builder::new()
-            .protected(protected(algorithm, signer.as_ref(), M::TYP))
-            .payload(cbor::encode(message))
-    }
-
-    fn to_be_signed(message: &M, signer: M::Signer, algorithm: Algorithm) -> Vec<u8> {
-        Self::builder(message, signer, algorithm).build().tbs_data(M::TYP.as_bytes())
-    }
-
     fn assemble(message: M, signer: M::Signer, algorithm: Algorithm, signature: Vec<u8>) -> Self {
-        let signature_len = signature.len();
-        let cose = Self::builder(&message, signer, algorithm).signature(signature).build();
+        let payload = cbor::encode(&message);
+        let behind = byte_string_len(payload.len()) + byte_string_len(signature.len());
+        let cose = CoseSign1Builder::new()
+            .protected(protected(algorithm, signer.as_ref(), M::TYP))
+            .payload(payload)
+            .signature(signature)
+            .build();
         let bytes: Arc<[u8]> =
             cose.to_tagged_vec().expect("an envelope of byte strings can be written").into();
-        let signature_at = bytes.len() - signature_len;
-        Self { message, signer, algorithm, bytes, signature_at }
+        let payload_at = bytes.len() - behind;
+        Self { message, signer, algorithm, bytes, payload_at }
     }
 
     /// The message, unverified: good for routing and for saying what was refused.
@@ -253,12 +264,24 @@ impl<M: Message> Signed<M> {
         leaf_hash(&self.bytes)
     }
 
+    /// The `Sig_structure` (RFC 9052, section 4.4): what is signed stands in the envelope already,
+    /// each part behind its length, and only the label is put between.
     fn tbs(&self) -> Vec<u8> {
-        Self::to_be_signed(&self.message, self.signer, self.algorithm)
+        let (tag_and_array, unprotected) = (2, 1);
+        let protected = &self.bytes[tag_and_array..self.payload_at - unprotected];
+        let payload = &self.bytes[self.payload_at..self.bytes.len() - byte_string_len(SIGNATURE)];
+        let mut tbs = Vec::with_capacity(64 + M::TYP.len() + self.bytes.len());
+        tbs.extend_from_slice(b"\x84\x6aSignature1");
+        tbs.extend_from_slice(protected);
+        tbs.extend(
+            minicbor::to_vec(<&ByteSlice>::from(M::TYP.as_bytes())).expect("a Vec takes all"),
+        );
+        tbs.extend_from_slice(payload);
+        tbs
     }
 
     fn signature(&self) -> &[u8] {
-        &self.bytes[self.signature_at..]
+        &self.bytes[self.bytes.len() - SIGNATURE..]
     }
 
     fn bad(&self) -> BadSignature {
@@ -348,18 +371,17 @@ pub fn verify_batch<M: Message<Signer = PublicKey>>(
 }
 
 fn batch_holds<M: Message<Signer = PublicKey>>(batch: &[Signed<M>]) -> bool {
+    // Neighbours in a log are often by the same few signers.
+    let mut known = HashMap::new();
     let mut keys = Vec::with_capacity(batch.len());
     let mut signatures = Vec::with_capacity(batch.len());
     for signed in batch {
-        let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(signed.signer.as_bytes()) else {
-            return false;
-        };
-        let Ok(signature) = ed25519_dalek::Signature::from_slice(signed.signature()) else {
-            return false;
-        };
-        if key.is_weak() {
-            return false;
-        }
+        let key = known.entry(signed.signer).or_insert_with_key(|signer| {
+            let key = ed25519_dalek::VerifyingKey::from_bytes(signer.as_bytes()).ok();
+            key.filter(|key| !key.is_weak())
+        });
+        let signature = ed25519_dalek::Signature::from_slice(signed.signature());
+        let (Some(key), Ok(signature)) = (*key, signature) else { return false };
         keys.push(key);
         signatures.push(signature);
     }
