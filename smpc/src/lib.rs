@@ -1,0 +1,3 @@
+//! Computing on shares.
+pub mod field;
+pub mod prg;
