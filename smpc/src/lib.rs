@@ -1,3 +1,6 @@
 //! Computing on shares.
 pub mod field;
+mod party;
 pub mod prg;
+pub mod sharing;
+pub use party::{Committee, CommitteeError, Party};
