@@ -1,4 +1,5 @@
 //! Computing on shares.
+pub mod feldman;
 pub mod field;
 mod party;
 pub mod prg;
