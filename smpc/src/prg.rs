@@ -39,6 +39,12 @@ impl Seed {
         Self(bytes)
     }
 
+    /// The bytes, to be sent to whoever shall draw the same stream.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// A seed for one purpose: SHA-256 of this one, a label and an index.
     #[must_use]
     pub fn derive(&self, label: &str, index: u64) -> Self {

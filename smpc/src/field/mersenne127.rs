@@ -55,12 +55,12 @@ impl Mersenne127 {
     /// Reduces any 128-bit number.
     #[inline(always)]
     const fn reduce(value: u128) -> Self {
-        Self::once((value & P) + (value >> 127))
+        Self::once((value & P).wrapping_add(value >> 127))
     }
 
     #[inline(always)]
     const fn plus(self, other: Self) -> Self {
-        Self::once(self.0 + other.0)
+        Self::once(self.0.wrapping_add(other.0))
     }
 
     #[inline(always)]
@@ -76,11 +76,12 @@ impl Mersenne127 {
     const fn times(self, other: Self) -> Self {
         let (a0, a1) = (self.0 & LOW, self.0 >> 64);
         let (b0, b1) = (other.0 & LOW, other.0 >> 64);
-        let low = a0 * b0;
-        let middle = a0 * b1 + a1 * b0;
-        let high = a1 * b1;
-        let first = (low & P) + (low >> 127) + (middle >> 63);
-        let second = ((middle & (LOW >> 1)) << 64) + (high << 1);
+        // Upper halves are below 2^63: the middle sum is below 2^128, and so are the two below.
+        let low = a0.wrapping_mul(b0);
+        let middle = a0.wrapping_mul(b1).wrapping_add(a1.wrapping_mul(b0));
+        let high = a1.wrapping_mul(b1);
+        let first = (low & P).wrapping_add(low >> 127).wrapping_add(middle >> 63);
+        let second = ((middle & (LOW >> 1)) << 64).wrapping_add(high << 1);
         Self::reduce(first).plus(Self::reduce(second))
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Because 2^61 is 1, a product of 122 bits is reduced by adding its upper half to its lower
 //! one. Sums of products wait in 128 bits and are reduced once: 64 products fit.
+//!
+//! Sums are written `wrapping_add` where the bounds stand beside them: a check per addition would
+//! cost a branch, and the vectors.
 
 use zeroize::Zeroize;
 
@@ -54,12 +57,12 @@ impl Mersenne61 {
         let low = (value as u64) & P;
         let middle = ((value >> 61) as u64) & P;
         let high = (value >> 122) as u64;
-        Self::once(Self::once(low + middle).0 + high)
+        Self::once(Self::once(low.wrapping_add(middle)).0.wrapping_add(high))
     }
 
     #[inline(always)]
     const fn plus(self, other: Self) -> Self {
-        Self::once(self.0 + other.0)
+        Self::once(self.0.wrapping_add(other.0))
     }
 
     #[inline(always)]
@@ -72,12 +75,12 @@ impl Mersenne61 {
     #[inline(always)]
     const fn times(self, other: Self) -> Self {
         let product = self.wide(other);
-        Self::once(((product as u64) & P) + (product >> 61) as u64)
+        Self::once(((product as u64) & P).wrapping_add((product >> 61) as u64))
     }
 
     #[inline(always)]
     const fn wide(self, other: Self) -> u128 {
-        self.0 as u128 * other.0 as u128
+        (self.0 as u128).wrapping_mul(other.0 as u128)
     }
 }
 
@@ -131,7 +134,8 @@ impl Field for Mersenne61 {
         same_length(left.len(), right.len());
         let mut sum = Self::ZERO;
         for (left, right) in left.chunks(LAZY).zip(right.chunks(LAZY)) {
-            let wide = left.iter().zip(right).fold(0, |sum: u128, (l, r)| sum + l.wide(*r));
+            let wide =
+                left.iter().zip(right).fold(0, |sum: u128, (l, r)| sum.wrapping_add(l.wide(*r)));
             sum += Self::reduce(wide);
         }
         sum
@@ -143,7 +147,10 @@ impl Field for Mersenne61 {
         for block in values.chunks(56) {
             let mut lanes = [0_u64; 8];
             for lane_values in block.chunks(8) {
-                lanes.iter_mut().zip(lane_values).for_each(|(lane, v)| *lane += v.0);
+                lanes
+                    .iter_mut()
+                    .zip(lane_values)
+                    .for_each(|(lane, v)| *lane = lane.wrapping_add(v.0));
             }
             sum += Self::reduce(lanes.iter().map(|lane| u128::from(*lane)).sum());
         }
@@ -162,7 +169,9 @@ impl Field for Mersenne61 {
                 wide.fill(0);
                 for (weight, column) in weights.iter().zip(columns) {
                     let column = &column[start..start + wide.len()];
-                    wide.iter_mut().zip(column).for_each(|(w, c)| *w += weight.wide(*c));
+                    wide.iter_mut()
+                        .zip(column)
+                        .for_each(|(w, c)| *w = w.wrapping_add(weight.wide(*c)));
                 }
                 block.iter_mut().zip(&*wide).for_each(|(o, w)| *o += Self::reduce(*w));
             }

@@ -69,7 +69,11 @@ fn accumulate(sum: &mut Wide, left: [u64; 4], right: [u64; 4]) {
     for (i, l) in left.into_iter().enumerate() {
         let mut carry = 0;
         for (j, r) in right.into_iter().enumerate() {
-            let t = u128::from(l) * u128::from(r) + u128::from(sum[i + j]) + u128::from(carry);
+            // (2^64 - 1)^2 + 2 (2^64 - 1) = 2^128 - 1: nothing is lost.
+            let t = u128::from(l)
+                .wrapping_mul(u128::from(r))
+                .wrapping_add(u128::from(sum[i + j]))
+                .wrapping_add(u128::from(carry));
             sum[i + j] = t as u64;
             carry = (t >> 64) as u64;
         }

@@ -21,14 +21,19 @@ pub fn weights_at<F: Field>(parties: &[Party], at: F) -> Result<Vec<F>, Duplicat
         }
     }
     let points: Vec<F> = parties.iter().map(|p| p.point()).collect();
+    Ok(weights_between(&points, at))
+}
+
+/// The same for any distinct points.
+pub(crate) fn weights_between<F: Field>(points: &[F], at: F) -> Vec<F> {
     let weight = |i: usize| {
         let others = || points.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, x)| *x);
         let numerator = others().fold(F::ONE, |product, x| product * (at - x));
         let denominator = others().fold(F::ONE, |product, x| product * (points[i] - x));
-        let inverse = denominator.invert().expect("points of different parties differ");
+        let inverse = denominator.invert().expect("points differ");
         numerator * inverse
     };
-    Ok((0..points.len()).map(weight).collect())
+    (0..points.len()).map(weight).collect()
 }
 
 /// The weights that give the secret.

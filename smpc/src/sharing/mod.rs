@@ -18,6 +18,7 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
+pub(crate) use self::lagrange::weights_between;
 pub use self::{
     decode::{DecodeFailure, correct},
     lagrange::{DuplicateParty, weights_at, weights_at_zero},
