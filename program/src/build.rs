@@ -11,6 +11,14 @@ use crate::{
     types::{Range, SCALE_MAX, Size, Type, power_of_ten},
 };
 
+/// Who could compute a value, as [`Place`](crate::ir::Place) of a finished program says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seat {
+    Public,
+    Local(String),
+    Joint,
+}
+
 /// The pieces of a program while it grows.
 #[derive(Debug)]
 pub(crate) struct Builder {
@@ -19,6 +27,7 @@ pub(crate) struct Builder {
     pub(crate) opens: Vec<Open>,
     pub(crate) clear: Vec<Clear>,
     receivers: Vec<String>,
+    seats: Vec<Seat>,
     known: HashMap<(Op, Type), Value>,
     opened: HashMap<Value, ClearValue>,
     cleared: HashMap<Clear, ClearValue>,
@@ -31,6 +40,7 @@ impl Builder {
         Self {
             bits,
             receivers,
+            seats: Vec::new(),
             steps: Vec::new(),
             opens: Vec::new(),
             clear: Vec::new(),
@@ -72,8 +82,21 @@ impl Builder {
         }
         let value = Value(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
         self.known.insert((op.clone(), kind), value);
+        self.seats.push(self.seat(&op));
         self.steps.push(Step { op, kind, size });
         Ok(value)
+    }
+
+    fn seat(&self, op: &Op) -> Seat {
+        if let Op::Input { party, .. } = op {
+            return Seat::Local(party.clone());
+        }
+        let seats = op.operands().into_iter().map(|value| self.seats[value.0 as usize].clone());
+        seats.fold(Seat::Public, |all, seat| match (all, seat) {
+            (Seat::Public, seat) | (seat, Seat::Public) => seat,
+            (all, seat) if all == seat => all,
+            _ => Seat::Joint,
+        })
     }
 
     fn derive(&mut self, op: Op) -> Made {
@@ -230,6 +253,12 @@ impl Builder {
 
     /// The sum of `value` over the rows of `mask`, or over all `rows`.
     pub(crate) fn sum(&mut self, value: Value, mask: Option<Value>, rows: u64) -> Made {
+        if let Op::Mul(a, b) = self.step(value).op {
+            let columns = [a, b].map(|v| matches!(self.step(v).size, Size::Rows(_)));
+            if columns == [true, true] {
+                return self.products(a, b, mask, rows);
+            }
+        }
         let count = |builder: &mut Self| match mask {
             None => builder.constant(i128::from(rows), 0),
             Some(mask) => {
@@ -246,15 +275,18 @@ impl Builder {
         }
         match mask {
             None => self.derive(Op::Sum(value)),
-            Some(mask) => {
-                let ones = self.number(mask)?;
-                match self.step(ones).size {
-                    Size::Rows(_) => self.inner_product(ones, value),
-                    Size::One => {
-                        let sum = self.derive(Op::Sum(value))?;
-                        self.mul(ones, sum)
-                    }
-                }
+            Some(mask) => self.masked(value, mask),
+        }
+    }
+
+    /// The sum of a column over the rows of `mask`.
+    fn masked(&mut self, column: Value, mask: Value) -> Made {
+        let ones = self.number(mask)?;
+        match self.step(ones).size {
+            Size::Rows(_) => self.inner_product(ones, column),
+            Size::One => {
+                let sum = self.derive(Op::Sum(column))?;
+                self.mul(ones, sum)
             }
         }
     }
@@ -267,10 +299,17 @@ impl Builder {
             return self.sum(product, mask, rows);
         }
         let Some(mask) = mask else { return self.inner_product(a, b) };
+        // What one party knows, it multiplies alone: both columns, or one of them and the mask.
+        let seat = |value: Value| &self.seats[value.0 as usize];
+        if seat(a) == seat(b) && *seat(a) != Seat::Joint && seat(mask) != seat(a) {
+            let product = self.derive(Op::Mul(a.min(b), a.max(b)))?;
+            return self.masked(product, mask);
+        }
+        let (a, b) = if seat(b) == seat(mask) && seat(a) != seat(b) { (b, a) } else { (a, b) };
         let ones = self.number(mask)?;
-        let kept = self.mul(ones, a.min(b))?;
+        let kept = self.mul(ones, a)?;
         match self.step(kept).size {
-            Size::Rows(_) => self.inner_product(kept, a.max(b)),
+            Size::Rows(_) => self.inner_product(kept, b),
             Size::One => self.products(kept, b, None, rows),
         }
     }

@@ -4,7 +4,7 @@
 //! has none. [`check`] applies it to every step and compares.
 
 use crate::{
-    ir::{Cell, Clear, ClearValue, Op, Parts, Value},
+    ir::{Cell, Clear, ClearValue, Frame, Op, Parts, Value},
     types::{Range, SCALE_MAX, Size, Type, WIDEST},
 };
 
@@ -108,6 +108,9 @@ pub enum CheckError {
         /// Which.
         row: usize,
     },
+    /// Tables that do not make a frame.
+    #[error("the tables, their subject and the number of rows do not go together")]
+    Frame,
     /// A limit is passed.
     #[error("{what} is past its limit")]
     Limit {
@@ -160,22 +163,22 @@ pub fn infer(
         },
         Op::Add(..) | Op::Sub(..) => {
             let ((s, a), (t, b)) = (number(0)?, number(1)?);
-            let range = if matches!(op, Op::Add(..)) { a.add(b) } else { a.sub(b) };
+            let range = if matches!(op, Op::Add(..)) { a.plus(b) } else { a.minus(b) };
             (fits(same(s, t)?, range)?, together(size(0), size(1))?)
         }
         Op::Mul(x, y) => {
             let ((s, a), (t, b)) = (number(0)?, number(1)?);
-            let range = if x == y { a.square() } else { a.mul(b) };
+            let range = if x == y { a.square() } else { a.product(b) };
             (fits(scales(s, t)?, range)?, together(size(0), size(1))?)
         }
         Op::Scale { by, digits, .. } => {
             let (s, a) = number(0)?;
-            (fits(scales(s, *digits)?, a.mul(Range::only(*by)))?, size(0))
+            (fits(scales(s, *digits)?, a.product(Range::only(*by)))?, size(0))
         }
         Op::Compare(..) => {
             let ((s, a), (t, b)) = (number(0)?, number(1)?);
             // An engine compares by the difference, so that must fit as well.
-            fits(same(s, t)?, a.sub(b))?;
+            fits(same(s, t)?, a.minus(b))?;
             (Type::Truth, together(size(0), size(1))?)
         }
         Op::And(..) | Op::Or(..) => {
@@ -195,7 +198,7 @@ pub fn infer(
             truth(0)?;
             let ((s, a), (t, b)) = (number(1)?, number(2)?);
             // It is computed as `otherwise + when * (then - otherwise)`.
-            fits(s, a.sub(b))?;
+            fits(s, a.minus(b))?;
             let size = together(size(0), together(size(1), size(2))?)?;
             (fits(same(s, t)?, Some(a.hull(b)))?, size)
         }
@@ -209,7 +212,7 @@ pub fn infer(
             if n != m {
                 return Err(TypeError::Sizes(size(0), size(1)));
             }
-            let range = if x == y { a.square() } else { a.mul(b) };
+            let range = if x == y { a.square() } else { a.product(b) };
             let range = range.and_then(|product| product.times(n));
             (fits(scales(s, t)?, range)?, Size::One)
         }
@@ -219,7 +222,7 @@ pub fn infer(
                 return Err(TypeError::NoRows);
             }
             // Found by comparing its values with each other.
-            fits(s, a.sub(a))?;
+            fits(s, a.minus(a))?;
             (fits(s, Some(a))?, Size::One)
         }
     })
@@ -240,7 +243,7 @@ fn fit(scale: u8, range: Option<Range>, bits: u32) -> Result<Type, TypeError> {
 pub fn comparison_width(left: Type, right: Type) -> u32 {
     match (left, right) {
         (Type::Number { range: a, .. }, Type::Number { range: b, .. }) => {
-            a.sub(b).map_or(WIDEST, |range| range.bits())
+            a.minus(b).map_or(WIDEST, |range| range.bits())
         }
         _ => 1,
     }
@@ -251,6 +254,7 @@ pub fn check(parts: &Parts) -> Result<(), CheckError> {
     let limit = |holds: bool, what| if holds { Ok(()) } else { Err(CheckError::Limit { what }) };
     limit((1..=WIDEST).contains(&parts.bits), "the width of a value")?;
     limit(parts.frame.rows <= ROWS_MAX, "the number of rows")?;
+    frame(&parts.frame)?;
     limit(parts.steps.len() <= STEPS_MAX, "the number of steps")?;
     limit(parts.clear.len() <= STEPS_MAX, "the number of clear steps")?;
     limit(parts.answer.len().saturating_mul(parts.columns.len()) <= STEPS_MAX, "the answer")?;
@@ -280,6 +284,19 @@ pub fn check(parts: &Parts) -> Result<(), CheckError> {
         }
     }
     Ok(())
+}
+
+/// Are there tables, each once, large enough, and a subject where there are several?
+fn frame(frame: &Frame) -> Result<(), CheckError> {
+    let mut names: Vec<&str> = frame.tables.iter().map(|table| table.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let rows = match (frame.tables.as_slice(), &frame.subject) {
+        ([table], None) => frame.rows == table.rows,
+        ([_, _, ..], Some(_)) => frame.tables.iter().all(|table| frame.rows <= table.rows),
+        _ => false,
+    };
+    if rows && names.len() == frame.tables.len() { Ok(()) } else { Err(CheckError::Frame) }
 }
 
 fn steps(parts: &Parts) -> Result<(), CheckError> {

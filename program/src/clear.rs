@@ -264,10 +264,12 @@ fn solve(mut m: Vec<Vec<f64>>) -> Option<Vec<f64>> {
             return None;
         }
         m.swap(at, pivot);
-        for row in at + 1..k {
-            let factor = m[row][at] / m[at][at];
-            for column in at..=k {
-                m[row][column] -= factor * m[at][column];
+        let (done, rest) = m.split_at_mut(at + 1);
+        let top = &done[at];
+        for row in rest.iter_mut().take(k - at - 1) {
+            let factor = row[at] / top[at];
+            for (entry, above) in row.iter_mut().zip(top).skip(at) {
+                *entry -= factor * above;
             }
         }
     }

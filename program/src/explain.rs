@@ -321,7 +321,11 @@ impl fmt::Display for Counts {
         write!(f, "{multiplications} multiplications, {inner_products} inner products")?;
         for (widths, name) in [(less, "less-than"), (equal, "equality")] {
             for (bits, count) in widths {
-                write!(f, ", {count} {name} tests of {bits} bits")?;
+                write!(
+                    f,
+                    ", {count} {name} tests of {bits} bit{}",
+                    if *bits == 1 { "" } else { "s" }
+                )?;
             }
         }
         Ok(())

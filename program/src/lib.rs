@@ -13,10 +13,10 @@
 //! | [`sql`] | the compiler, and its refusals |
 //! | [`types`] | numbers with a scale and a range |
 //! | [`ir`] | the program: secret steps, opens, clear steps |
-//! | [`check`] | the one set of typing rules |
-//! | [`interpret`] | the program computed in exact integers: what every engine is tested against |
+//! | [`mod@check`] | the one set of typing rules |
+//! | [`mod@interpret`] | the program computed in exact integers: what every engine is tested against |
 //! | [`clear`] | from opened integers to the answer, the same for every engine |
-//! | [`explain`] | what it does, costs and reveals, before it runs |
+//! | [`mod@explain`] | what it does, costs and reveals, before it runs |
 //!
 //! Every value has a range that is known before any data is. An operation that could leave the
 //! allowed width is refused when the query is compiled, with its place; a program that exists

@@ -57,19 +57,19 @@ impl Range {
 
     /// What sums of one value from each can be; `None` past 127 bits.
     #[must_use]
-    pub fn add(self, other: Self) -> Option<Self> {
+    pub fn plus(self, other: Self) -> Option<Self> {
         Some(Self { min: self.min.checked_add(other.min)?, max: self.max.checked_add(other.max)? })
     }
 
     /// What differences can be; `None` past 127 bits.
     #[must_use]
-    pub fn sub(self, other: Self) -> Option<Self> {
+    pub fn minus(self, other: Self) -> Option<Self> {
         Some(Self { min: self.min.checked_sub(other.max)?, max: self.max.checked_sub(other.min)? })
     }
 
     /// What products can be; `None` past 127 bits.
     #[must_use]
-    pub fn mul(self, other: Self) -> Option<Self> {
+    pub fn product(self, other: Self) -> Option<Self> {
         let corners = [
             self.min.checked_mul(other.min)?,
             self.min.checked_mul(other.max)?,
@@ -84,7 +84,7 @@ impl Range {
     /// What squares can be; `None` past 127 bits.
     #[must_use]
     pub fn square(self) -> Option<Self> {
-        let product = self.mul(self)?;
+        let product = self.product(self)?;
         let min = if self.contains(0) {
             0
         } else {
@@ -97,7 +97,7 @@ impl Range {
     /// What the sum of `rows` values can be; `None` past 127 bits.
     #[must_use]
     pub fn times(self, rows: u64) -> Option<Self> {
-        self.mul(Self::only(i128::from(rows)))
+        self.product(Self::only(i128::from(rows)))
     }
 }
 
@@ -252,9 +252,9 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_hold_what_can_happen((a, x) in range(), (b, y) in range(), rows in 0_u64..9) {
-            prop_assert!(a.add(b).is_some_and(|r| r.contains(x + y)));
-            prop_assert!(a.sub(b).is_some_and(|r| r.contains(x - y)));
-            prop_assert!(a.mul(b).is_some_and(|r| r.contains(x * y)));
+            prop_assert!(a.plus(b).is_some_and(|r| r.contains(x + y)));
+            prop_assert!(a.minus(b).is_some_and(|r| r.contains(x - y)));
+            prop_assert!(a.product(b).is_some_and(|r| r.contains(x * y)));
             prop_assert!(a.square().is_some_and(|r| r.contains(x * x)));
             prop_assert!(a.times(rows).is_some_and(|r| r.contains(x * i128::from(rows))));
             prop_assert!(a.hull(b).contains(x) && a.hull(b).contains(y));

@@ -145,7 +145,9 @@ impl Compiler<'_> {
         let before = self.mask;
         let truth = self.truth(filter)?;
         self.narrow(truth, expr)?;
+        self.filters.push(filter.to_string());
         let made = within(self);
+        self.filters.pop();
         self.mask = before;
         made
     }
@@ -378,13 +380,13 @@ impl Compiler<'_> {
         }
     }
 
-    /// Open `value`, saying what it is and of which group.
+    /// Open `value`, saying what it is, of which group, past which filters.
     fn reveal(&mut self, value: Value, expr: &Expr, meaning: impl Fn() -> String) -> Opened {
-        let group: Vec<String> =
-            self.group.iter().map(|(key, name)| format!("{} = {name}", key.expr)).collect();
-        let meaning = || match group.as_slice() {
+        let groups = self.group.iter().map(|(key, name)| format!("{} = {name}", key.expr));
+        let conditions: Vec<String> = groups.chain(self.filters.iter().cloned()).collect();
+        let meaning = || match conditions.as_slice() {
             [] => meaning(),
-            group => format!("{} where {}", meaning(), group.join(" and ")),
+            all => format!("{} where {}", meaning(), all.join(" and ")),
         };
         let opened = self.builder.open(value, meaning);
         typed(opened, expr)

@@ -2,9 +2,9 @@
 //!
 //! | module | turns into steps |
 //! |---|---|
-//! | [`scope`] | `FROM`, `JOIN … USING`, names |
-//! | [`row`] | what is computed for every row: arithmetic, comparisons, `CASE` |
-//! | [`aggregate`] | what a group's rows become: sums, moments, regressions |
+//! | `scope` | `FROM`, `JOIN … USING`, names |
+//! | `row` | what is computed for every row: arithmetic, comparisons, `CASE` |
+//! | `aggregate` | what a group's rows become: sums, moments, regressions |
 //!
 //! What is not understood is refused with its place; nothing is skipped. The parser's structures
 //! are taken apart field by field, so a part of SQL that a later parser version adds does not
@@ -101,6 +101,7 @@ pub fn compile(sql: &str, catalog: &Catalog, options: &Options) -> Result<Progra
         scope,
         mask: None,
         group: Vec::new(),
+        filters: Vec::new(),
         depth: 0,
     };
     compiler.select(select, &words)
@@ -218,6 +219,8 @@ struct Compiler<'a> {
     mask: Option<Value>,
     /// The current group: the names of its keys' values.
     group: Vec<(GroupKey<'a>, String)>,
+    /// The conditions of the `FILTER`s around the current call.
+    filters: Vec<String>,
     depth: usize,
 }
 
