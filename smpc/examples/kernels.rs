@@ -1,6 +1,6 @@
 //! Rates of the kernels on this machine, one thread: `cargo run --release --example kernels`.
 
-use std::{hint::black_box, time::Instant};
+use std::{collections::VecDeque, hint::black_box, sync::Arc, time::Instant};
 
 use encrytrust_smpc::{
     Committee, Party,
@@ -11,7 +11,9 @@ use encrytrust_smpc::{
         blinded::{BlindedDealing, Timing},
     },
     field::{Field, Mersenne61, Mersenne127, Ristretto},
-    prg::Prg,
+    prg::{Prg, Seed},
+    protocols::{Column, Plan},
+    session::{Effect, Event, Session},
     sharing::{deal, reconstruct},
 };
 
@@ -70,6 +72,69 @@ fn sharing<F: Field>(parties: u16, degree: u16, len: usize) {
     );
 }
 
+/// All parties of a plan in one thread; seconds per party.
+fn session(
+    name: &str,
+    parties: u16,
+    degree: u16,
+    len: usize,
+    build: impl Fn(&mut Plan<Mersenne61>, Column, Column),
+) {
+    let committee = Committee::new(parties, degree).expect("fits");
+    let mut plan = Plan::new(committee);
+    let [a, b] = [1, 2].map(|n| plan.input(Party::new(n).expect("not 0"), len).expect("fits"));
+    build(&mut plan, a, b);
+    let plan = Arc::new(plan);
+    let values = column::<Mersenne61>(len);
+    let (mut total, mut sent) = (0.0, 0);
+    let mut wire = VecDeque::new();
+    let mut sessions = Vec::new();
+    for me in committee.iter() {
+        let private = if me.number() <= 2 { vec![values.clone()] } else { vec![] };
+        let start = Instant::now();
+        let plan = Arc::clone(&plan);
+        let started = Session::start([0; 32], me, plan, private, &Seed::random()).expect("fits");
+        total += start.elapsed().as_secs_f64();
+        wire.extend(started.1.into_iter().map(|effect| (me, effect)));
+        sessions.push(started.0);
+    }
+    while let Some((from, effect)) = wire.pop_front() {
+        if let Effect::Send { to, bytes } = effect {
+            sent += bytes.len();
+            let start = Instant::now();
+            let effects = sessions[to.index()].handle(Event::Message { from, bytes });
+            total += start.elapsed().as_secs_f64();
+            wire.extend(effects.into_iter().map(|effect| (to, effect)));
+        }
+    }
+    assert!(sessions.iter().all(Session::ended));
+    let (n, sent) = (f64::from(parties), sent as f64 / 1e6);
+    println!(
+        "{name:>24} n={parties} d={degree}: {:.4} s, {:.1} MB sent per party",
+        total / n,
+        sent / n
+    );
+}
+
+fn sessions(parties: u16, degree: u16) {
+    const PLANNED: &str = "the plan fits";
+    session("two inputs of 1e6", parties, degree, 1_000_000, |_, _, _| {});
+    session("and 1e6 products", parties, degree, 1_000_000, |plan, a, b| {
+        plan.mul(a, b).expect(PLANNED);
+    });
+    session("and inner product", parties, degree, 1_000_000, |plan, a, b| {
+        let inner = plan.inner_product(a, b).expect(PLANNED);
+        plan.open(inner, None).expect(PLANNED);
+    });
+    session("sum of 1e6, opened", parties, degree, 1_000_000, |plan, a, b| {
+        let sum = plan.add(a, b).expect(PLANNED);
+        plan.open(sum, None).expect(PLANNED);
+    });
+    session("1000 products in a row", parties, degree, 1, |plan, a, b| {
+        (0..1000).fold(a, |product, _| plan.mul(product, b).expect(PLANNED));
+    });
+}
+
 fn feldman(len: usize) {
     let committee = Committee::new(3, 1).expect("fits");
     let dealer = Party::new(1).expect("not 0");
@@ -85,17 +150,18 @@ fn feldman(len: usize) {
     report("bare", time * scale, dealt.take(), scale);
 
     let secrets = column::<Ristretto>(len);
-    for (name, timing, part) in
-        [("blinded", Timing::Variable, 1), ("blinded, constant", Timing::Constant, 100)]
-    {
-        let secrets = &secrets[..len / part];
+    let mut dealt = None;
+    let time = seconds(2, || {
+        let header = header(len as u32);
+        dealt = Some(BlindedDealing::deal(header, &secrets, Timing::Variable, &mut prg));
+    });
+    report("blinded", time, dealt, 1.0);
+    let secrets = &secrets[..len / 100];
+    let time = seconds(2, || {
         let header = header(secrets.len() as u32);
-        let time = seconds(2, || {
-            dealt_blinded(&mut prg, header, secrets, timing);
-        });
-        let dealt = Some(dealt_blinded(&mut prg, header, secrets, timing));
-        report(name, time * part as f64, dealt, part as f64);
-    }
+        black_box(BlindedDealing::deal(header, secrets, Timing::Constant, &mut prg));
+    });
+    println!("feldman blinded, constant time: dealer {:.3} s", time * 100.0);
     let secrets = column::<Mersenne61>(len);
     let mut dealt = None;
     let time = seconds(3, || {
@@ -105,15 +171,6 @@ fn feldman(len: usize) {
 }
 
 type Dealt<D> = (D, Vec<encrytrust_smpc::feldman::Package<<D as Dealing>::Field>>);
-
-fn dealt_blinded(
-    prg: &mut Prg,
-    header: Header,
-    secrets: &[Ristretto],
-    timing: Timing,
-) -> Dealt<BlindedDealing> {
-    BlindedDealing::deal(header, secrets, timing, prg)
-}
 
 fn report<D: Dealing>(name: &str, dealer: f64, dealt: Option<Dealt<D>>, scale: f64) {
     let Some((dealing, packages)) = dealt else { return };
@@ -135,6 +192,8 @@ fn main() {
     sharing::<Mersenne61>(5, 2, 1_000_000);
     sharing::<Mersenne127>(3, 1, 1_000_000);
     sharing::<Ristretto>(3, 1, 100_000);
+    sessions(3, 1);
+    sessions(5, 2);
     println!("Feldman, per 1e6 values, n=3 d=1");
     feldman(1_000_000);
 }

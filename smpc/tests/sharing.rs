@@ -244,3 +244,25 @@ fn every_secret_explains_d_shares() {
         assert_eq!(opened.values, [claimed]);
     }
 }
+
+/// The example that opens `docs/spec/smpc.md` is what the code computes.
+#[test]
+fn the_specs_example() {
+    let page = std::fs::read_to_string("../docs/spec/smpc.md").unwrap();
+    let hex = |value: Mersenne61| {
+        let bytes = Mersenne61::encode(&[value]);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+    };
+    let line = |label: &str| page.lines().find(|line| line.starts_with(label)).unwrap();
+    assert!(line("61-bit element 5").contains(&hex(Mersenne61::from_u64(5))));
+    let f = |party: Party| {
+        Mersenne61::from_u64(5) + Mersenne61::from_u64(3) * party.point::<Mersenne61>()
+    };
+    let committee = Committee::new(3, 1).unwrap();
+    for party in committee.iter() {
+        assert!(line(&format!("share of {party}")).contains(&hex(f(party))));
+    }
+    let shares = [1, 3].map(|n| Party::new(n).unwrap()).map(|p| Shares::new(p, vec![f(p)]));
+    let opened = reconstruct(1, 1, &[&shares[0], &shares[1]]).unwrap();
+    assert_eq!(opened.values, [Mersenne61::from_u64(5)]);
+}

@@ -31,7 +31,7 @@
 //!
 //! A large product of powers is fast because it looks at the exponents' digits (Pippenger 1976);
 //! whoever shares the dealer's processor may see traces of them. [`Timing::Constant`] does not
-//! look, and takes some twenty times longer.
+//! look, and takes several times longer.
 
 use curve25519_dalek::{
     RistrettoPoint,

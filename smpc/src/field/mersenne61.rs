@@ -160,6 +160,20 @@ impl Field for Mersenne61 {
     fn combine(out: &mut [Self], weights: &[Self], columns: &[&[Self]]) {
         same_length(weights.len(), columns.len());
         columns.iter().for_each(|column| same_length(out.len(), column.len()));
+        // The usual few parties, without a detour through memory.
+        if let ([u, v], [a, b]) = (weights, columns) {
+            for ((o, a), b) in out.iter_mut().zip(*a).zip(*b) {
+                *o = Self::reduce(u.wide(*a).wrapping_add(v.wide(*b)));
+            }
+            return;
+        }
+        if let ([u, v, w], [a, b, c]) = (weights, columns) {
+            for (((o, a), b), c) in out.iter_mut().zip(*a).zip(*b).zip(*c) {
+                let sum = u.wide(*a).wrapping_add(v.wide(*b));
+                *o = Self::reduce(sum.wrapping_add(w.wide(*c)));
+            }
+            return;
+        }
         let mut wide = [0_u128; 256];
         let mut start = 0;
         for block in out.chunks_mut(wide.len()) {
