@@ -1,6 +1,6 @@
 //! One party's side of a computation, as a state machine: inputs in, effects out.
 //!
-//! A [`Session`] holds one party's shares and runs a [`Plan`]. It opens no socket, reads no clock
+//! A [`Session`] holds one party's shares and runs a [`Plan`](crate::protocols::Plan). It opens no socket, reads no clock
 //! and starts no thread: whoever drives it carries the messages of [`Effect::Send`] to the other
 //! parties over authenticated, encrypted channels, feeds it what arrives, and tells it with
 //! [`Event::Deadline`] when it has waited long enough. The same inputs and the same seed give the

@@ -9,8 +9,8 @@ use crate::{field::Field, party::Party};
 #[error("{0} appears twice")]
 pub struct DuplicateParty(pub Party);
 
-/// Weights w with f(at) = w[0] f(parties[0]) + w[1] f(parties[1]) + …, for every polynomial f of
-/// a degree below the number of parties.
+/// The weights w with f(at) = w_1 f(x_1) + w_2 f(x_2) + …, where x_1, x_2, … are the parties'
+/// points, for every polynomial f of a degree below their number.
 ///
 /// The white paper's recombination vector is the case `at` = 0: the product over j ≠ i of
 /// j / (j - i). (It prints a sum sign there.)
