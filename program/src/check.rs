@@ -292,7 +292,11 @@ fn frame(frame: &Frame) -> Result<(), CheckError> {
     names.sort_unstable();
     names.dedup();
     let rows = match (frame.tables.as_slice(), &frame.subject) {
-        ([table], None) => frame.rows == table.rows,
+        ([_, ..], None) => {
+            let rows =
+                frame.tables.iter().try_fold(0_u64, |sum, table| sum.checked_add(table.rows));
+            rows == Some(frame.rows)
+        }
         ([_, _, ..], Some(_)) => frame.tables.iter().all(|table| frame.rows <= table.rows),
         _ => false,
     };
@@ -329,10 +333,9 @@ fn steps(parts: &Parts) -> Result<(), CheckError> {
 fn belongs(parts: &Parts, party: &str, source: &crate::ir::Source, size: Size) -> bool {
     match source {
         crate::ir::Source::Parameter { .. } => size == Size::One,
-        crate::ir::Source::Column { table, .. } => {
-            size == Size::Rows(parts.frame.rows)
-                && parts.frame.tables.iter().any(|t| t.name == *table && t.owner == party)
-        }
+        crate::ir::Source::Column { table, .. } => parts.frame.tables.iter().any(|t| {
+            t.name == *table && t.owner == party && size == Size::Rows(parts.frame.rows_of(t))
+        }),
     }
 }
 

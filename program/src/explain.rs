@@ -192,6 +192,9 @@ fn frame(program: &Program) -> String {
         .map(|table| format!("{} of {} ({} rows)", table.name, table.owner, table.rows))
         .collect();
     match &frame.subject {
+        None if tables.len() > 1 => {
+            format!("{}, one below the other: {} rows", tables.join(", "), frame.rows)
+        }
         None => tables.join(", "),
         Some(subject) => {
             format!("{}, matched by {subject}: {} rows", tables.join(", "), frame.rows)

@@ -112,16 +112,18 @@ fn rows<'a>(
     let frame = program.frame();
     let need = frame.rows;
     let mut positions = Vec::new();
+    let mut whole = BTreeMap::new();
     for table in &frame.tables {
         let records =
             tables.get(&table.name).ok_or_else(|| DataError::NoTable(table.name.clone()))?;
         if frame.subject.is_none() {
+            let need = table.rows;
             let have = records.columns.values().next().map_or(need, |column| column.len() as u64);
             if have != need {
                 return Err(DataError::Rows { what: table.name.clone(), have, need });
             }
-            let all = (0..usize::try_from(need).unwrap_or(usize::MAX)).collect();
-            return Ok(BTreeMap::from([(&table.name, all)]));
+            whole.insert(&table.name, (0..usize::try_from(need).unwrap_or(usize::MAX)).collect());
+            continue;
         }
         let by_subject: BTreeMap<&String, usize> =
             records.subjects.iter().enumerate().map(|(row, subject)| (subject, row)).collect();
@@ -129,6 +131,9 @@ fn rows<'a>(
             return Err(DataError::Twice { table: table.name.clone() });
         }
         positions.push((&table.name, by_subject));
+    }
+    if frame.subject.is_none() {
+        return Ok(whole);
     }
     let sets = positions.iter().map(|(_, rows)| rows.keys().copied().collect::<BTreeSet<_>>());
     let shared = sets.reduce(|a, b| &a & &b).unwrap_or_default();

@@ -251,15 +251,24 @@ pub enum Cell {
     Number(ClearValue),
 }
 
-/// The tables that a query runs on, and how many rows they have together.
+/// The tables that a query runs on: side by side, matched on a subject, or one below the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The tables, in the order of the query, each with its owner.
     pub tables: Vec<FrameTable>,
-    /// The column that names the subject on which more than one table is matched.
+    /// The column that names the subject on which tables are matched; without it, each table's rows
+    /// follow those of the table before.
     pub subject: Option<String>,
-    /// The rows that match in all tables; everyone knows this number.
+    /// The rows that match in all tables, or all rows; everyone knows this number.
     pub rows: u64,
+}
+
+impl Frame {
+    /// How many rows the inputs from this table have.
+    #[must_use]
+    pub const fn rows_of(&self, table: &FrameTable) -> u64 {
+        if self.subject.is_some() { self.rows } else { table.rows }
+    }
 }
 
 /// A table of the frame.

@@ -182,6 +182,57 @@ fn what_one_party_can_do_alone_is_not_counted_as_joint() -> Outcome {
 }
 
 #[test]
+fn like_tables_of_several_owners_cost_an_average_nothing() -> Outcome {
+    let mut catalog = Catalog::default();
+    for (owner, rows) in [("alder", 3), ("birch", 2), ("cedar", 4)] {
+        let columns = vec![Column::number("pay", 2, "0", "9000")?, Column::truth("senior")];
+        catalog.add(Table {
+            name: format!("staff_{owner}"),
+            owner: owner.into(),
+            subject: None,
+            columns,
+            rows,
+        })?;
+    }
+    let from = "(SELECT * FROM staff_alder UNION ALL SELECT * FROM staff_birch UNION ALL SELECT * FROM staff_cedar) AS staff";
+    let sql =
+        format!("SELECT AVG(staff.pay), VARIANCE(pay) FROM {from} WHERE senior AND pay > 1000");
+    let program = compile(&sql, &catalog, &Options::to("alder"))?;
+    let explained = explain(&program);
+    assert_eq!((explained.joint.multiplications, explained.joint.inner_products), (2, 0));
+    assert!(explained.joint.less.is_empty() && explained.joint.equal.is_empty());
+    assert_eq!(explained.local.less.values().sum::<u64>(), 9);
+    assert_eq!(program.frame().rows, 9);
+    for (from, fault) in [
+        (from.replace(" ALL", ""), "UNION without ALL"),
+        (from.replace("staff_birch", "staff_alder"), "a table twice"),
+        (from.replacen('*', "pay", 1), "less than all columns"),
+        (from.replace("staff_birch", "staff_birch WHERE senior"), "a condition inside"),
+        (from.replace(" AS staff", ""), "no name"),
+        (from.replace("staff_birch", "staff_birch LIMIT 1"), "a limit inside"),
+    ] {
+        let sql = format!("SELECT AVG(pay) FROM {from}");
+        assert!(compile(&sql, &catalog, &Options::to("alder")).is_err(), "{fault}");
+    }
+    let columns = vec![Column::number("pay", 0, "0", "9000")?];
+    catalog.add(Table {
+        name: "other".into(),
+        owner: "dogwood".into(),
+        subject: None,
+        columns,
+        rows: 3,
+    })?;
+    let from = from.replace("staff_birch", "other");
+    let refused = compile(&format!("SELECT AVG(pay) FROM {from}"), &catalog, &Options::to("alder"));
+    let text = refused.map(|_| ()).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "line 1, column 12: \"pay\" is absent from table \"other\", or declared otherwise"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_program_survives_the_wire_and_a_forged_one_does_not() -> Outcome {
     let sql = format!(
         "SELECT kind, AVG(amount), MIN(age), LINREG(age, spent) {JOIN} WHERE spent < :limit GROUP BY kind"

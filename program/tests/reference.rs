@@ -240,7 +240,11 @@ fn print_cond(c: &Cond) -> String {
     }
 }
 
-fn print(query: &Query) -> String {
+const JOINED: &str = "bank JOIN telecom AS t USING (subject)";
+const STACKED: &str =
+    "(SELECT * FROM alder UNION ALL SELECT * FROM birch UNION ALL SELECT * FROM cedar) AS t";
+
+fn print(query: &Query, from: &str) -> String {
     let filtered = |c: &Option<Cond>| {
         c.as_ref().map_or(String::new(), |c| format!(" FILTER (WHERE {})", print_cond(c)))
     };
@@ -251,8 +255,7 @@ fn print(query: &Query) -> String {
         Item::Two(f, a, b) => format!("{f}({}, {})", print_num(a), print_num(b)),
         Item::Sums(op, a, b) => format!("SUM({}) {op} SUM({})", print_num(a), print_num(b)),
     }));
-    let mut sql =
-        format!("SELECT {} FROM bank JOIN telecom AS t USING (subject)", items.join(", "));
+    let mut sql = format!("SELECT {} FROM {from}", items.join(", "));
     if let Some(filter) = &query.filter {
         sql += &format!(" WHERE {}", print_cond(filter));
     }
@@ -516,10 +519,39 @@ fn world(rows: &[Row]) -> (Catalog, BTreeMap<String, Records>) {
     (catalog, tables)
 }
 
-fn compare(query: &Query, rows: &[Row]) -> Result<(), TestCaseError> {
-    let sql = print(query);
-    let (catalog, tables) = world(rows);
-    let program = match compile(&sql, &catalog, &Options::to("ana")) {
+/// The rows shared out among three owners of like tables, with bounds of their own.
+fn stack(rows: &[Row]) -> (Catalog, BTreeMap<String, Records>) {
+    let (mut catalog, mut tables) = (Catalog::default(), BTreeMap::new());
+    for (at, name) in ["alder", "birch", "cedar"].into_iter().enumerate() {
+        let own: Vec<&Row> = rows.iter().skip(at).step_by(3).collect();
+        let column = |f: &dyn Fn(&Row) -> i128| own.iter().map(|row| f(row)).collect::<Vec<_>>();
+        let values: [(Column, Vec<i128>); 7] = [
+            (Column::number("age", 0, "0", ["99", "120", "130"][at]), column(&|r| r.age)),
+            (Column::number("amount", 2, "-500", ["500", "501", "800"][at]), column(&|r| r.cents)),
+            (Ok(Column::category("job", &JOBS)), column(&|r| r.job as i128)),
+            (Ok(Column::truth("vip")), column(&|r| i128::from(r.vip))),
+            (Column::number("calls", 0, "0", "50"), column(&|r| r.calls)),
+            (Ok(Column::category("plan", &PLANS)), column(&|r| r.plan as i128)),
+            (Column::domain("level", &LEVELS), column(&|r| r.level)),
+        ]
+        .map(|(column, values)| (column.expect("a declaration without contradictions"), values));
+        let columns = values.iter().map(|(column, _)| column.clone()).collect();
+        let rows = own.len() as u64;
+        let table = Table { name: name.into(), owner: name.into(), subject: None, columns, rows };
+        catalog.add(table).expect("a declaration without contradictions");
+        let columns = values.into_iter().map(|(column, values)| (column.name, values)).collect();
+        tables.insert(name.to_owned(), Records { subjects: Vec::new(), columns });
+    }
+    (catalog, tables)
+}
+
+fn compare(
+    query: &Query,
+    rows: &[Row],
+    sql: &str,
+    (catalog, tables): &(Catalog, BTreeMap<String, Records>),
+) -> Result<(), TestCaseError> {
+    let program = match compile(sql, catalog, &Options::to("ana")) {
         Ok(program) => program,
         // Products of products can need more than 126 bits: refusing them is right.
         Err(SqlError::Type { .. }) => return Err(TestCaseError::reject("too wide")),
@@ -528,7 +560,7 @@ fn compare(query: &Query, rows: &[Row]) -> Result<(), TestCaseError> {
     let json = serde_json::to_string(&program).expect("plain data");
     let again: Option<Program> = serde_json::from_str(&json).ok();
     prop_assert!(again.as_ref() == Some(&program), "{}", sql);
-    let inputs = Inputs::gather(&program, &tables, &BTreeMap::new()).expect("data fits");
+    let inputs = Inputs::gather(&program, tables, &BTreeMap::new()).expect("data fits");
     for (at, values) in trace(&program, &inputs).expect("data fits").iter().enumerate() {
         let kind = program.steps()[at].kind;
         prop_assert!(values.iter().all(|value| kind.admits(*value)), "step {} of {}", at, sql);
@@ -575,7 +607,13 @@ proptest! {
 
     #[test]
     fn programs_answer_as_the_naive_evaluator(query in query(), rows in prop::collection::vec(row(), 1..12)) {
-        compare(&query, &rows)?;
+        compare(&query, &rows, &print(&query, JOINED), &world(&rows))?;
+    }
+
+    #[test]
+    fn tables_below_each_other_answer_as_one(query in query(), rows in prop::collection::vec(row(), 3..12)) {
+        let sql = print(&query, STACKED).replace("bank.amount", "t.amount");
+        compare(&query, &rows, &sql, &stack(&rows))?;
     }
 
     #[test]
@@ -583,7 +621,7 @@ proptest! {
         query in query(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4), 1..4),
     ) {
-        let spaced = print(&query).replace('(', " ( ").replace(')', " ) ");
+        let spaced = print(&query, if damage.len() == 1 { STACKED } else { JOINED }).replace('(', " ( ").replace(')', " ) ");
         let mut words: Vec<String> = spaced.split_whitespace().map(str::to_owned).collect();
         for (at, from, how) in damage {
             let (at, from) = (at.index(words.len()), from.index(words.len()));

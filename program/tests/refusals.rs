@@ -65,7 +65,7 @@ fn unsupported_constructs_are_named_with_their_place() -> Result<(), CatalogErro
         ("SELECT COUNT(*) FROM bank LEFT JOIN shop USING (subject)", 1, 32, "join"),
         ("SELECT COUNT(*) FROM bank JOIN shop ON bank.age = shop.age", 1, 27, "join condition"),
         ("SELECT COUNT(*) FROM bank, shop", 1, 17, "list of tables"),
-        ("SELECT COUNT(*) FROM (SELECT * FROM bank) b", 1, 17, "kind of table"),
+        ("SELECT COUNT(*) FROM (SELECT age FROM bank) b", 1, 17, "subquery"),
         ("SELECT COUNT(*) FROM bank UNION SELECT COUNT(*) FROM shop", 1, 27, "UNION"),
         ("SELECT COUNT(*) FROM bank; SELECT 1", 1, 26, "second statement"),
         ("DELETE FROM bank", 1, 1, "other than SELECT"),

@@ -11,8 +11,8 @@ use sqlparser::ast::{
 use super::{Compiler, SqlError, error::called, literal_number, refused, typed};
 use crate::{
     check::TypeError,
-    ir::{Cell, Clear, ClearValue, Value},
-    types::Type,
+    ir::{Cell, Clear, ClearValue, Comparison, Value},
+    types::{Range, Type},
 };
 
 /// An aggregate, still secret or already in clear.
@@ -142,13 +142,12 @@ impl Compiler<'_> {
         within: impl FnOnce(&mut Self) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         let Some(filter) = &call.filter else { return within(self) };
-        let before = self.mask;
-        let truth = self.truth(filter)?;
-        self.narrow(truth, expr)?;
+        let before = self.masks.clone();
+        self.narrow(expr, |this| this.truth(filter))?;
         self.filters.push(filter.to_string());
         let made = within(self);
         self.filters.pop();
-        self.mask = before;
+        self.masks = before;
         made
     }
 
@@ -167,15 +166,10 @@ impl Compiler<'_> {
                 }
                 self.count(expr).map(Aggregate::Secret)
             }
-            ("SUM", [Some(x)]) => {
-                let x = self.row(x)?;
-                self.sum(x, expr).map(Aggregate::Secret)
-            }
+            ("SUM", [Some(x)]) => self.sum(x, expr).map(Aggregate::Secret),
             ("AVG", [Some(x)]) => {
-                let text = x.to_string();
-                let x = self.row(x)?;
                 let sum = self.sum(x, expr)?;
-                let sum = self.reveal(sum, expr, || format!("the sum of {text}"))?;
+                let sum = self.reveal(sum, expr, || format!("the sum of {x}"))?;
                 let count = self.opened_count(expr)?;
                 Ok(self.made(Clear::Div(sum, count)))
             }
@@ -234,17 +228,41 @@ impl Compiler<'_> {
         }
     }
 
+    /// The sum over all parts of what `within` makes of one, given its mask and rows.
+    fn over_parts(
+        &mut self,
+        expr: &Expr,
+        mut within: impl FnMut(&mut Self, Option<Value>, u64) -> Result<Value, SqlError>,
+    ) -> Result<Value, SqlError> {
+        let mut sum = typed(self.builder.constant(0, 0), expr)?;
+        for (part, rows) in self.scope.parts().into_iter().enumerate() {
+            self.scope.part = part;
+            let value = within(self, self.masks[part], rows)?;
+            sum = if part == 0 { value } else { typed(self.builder.add(sum, value), expr)? };
+        }
+        self.scope.part = 0;
+        Ok(sum)
+    }
+
     fn count(&mut self, expr: &Expr) -> Result<Value, SqlError> {
-        let one = typed(self.builder.constant(1, 0), expr)?;
-        self.sum(one, expr)
+        self.over_parts(expr, |this, mask, rows| {
+            let one = typed(this.builder.constant(1, 0), expr)?;
+            typed(this.builder.sum(one, mask, rows), expr)
+        })
     }
 
-    fn sum(&mut self, x: Value, expr: &Expr) -> Result<Value, SqlError> {
-        typed(self.builder.sum(x, self.mask, self.scope.rows), expr)
+    fn sum(&mut self, x: &Expr, expr: &Expr) -> Result<Value, SqlError> {
+        self.over_parts(expr, |this, mask, rows| {
+            let x = this.row(x)?;
+            typed(this.builder.sum(x, mask, rows), expr)
+        })
     }
 
-    fn products(&mut self, a: Value, b: Value, expr: &Expr) -> Result<Value, SqlError> {
-        typed(self.builder.products(a, b, self.mask, self.scope.rows), expr)
+    fn products(&mut self, x: &Expr, y: &Expr, expr: &Expr) -> Result<Value, SqlError> {
+        self.over_parts(expr, |this, mask, rows| {
+            let (x, y) = (this.row(x)?, this.row(y)?);
+            typed(this.builder.products(x, y, mask, rows), expr)
+        })
     }
 
     fn opened_count(&mut self, expr: &Expr) -> Opened {
@@ -253,7 +271,7 @@ impl Compiler<'_> {
     }
 
     /// `n·Σxy − Σx·Σy`, secret: the moment about the means, times n².
-    fn centred_secret(&mut self, x: Value, y: Value, expr: &Expr) -> Result<Value, SqlError> {
+    fn centred_secret(&mut self, x: &Expr, y: &Expr, expr: &Expr) -> Result<Value, SqlError> {
         let xy = self.products(x, y, expr)?;
         let (n, sx, sy) = (self.count(expr)?, self.sum(x, expr)?, self.sum(y, expr)?);
         let left = typed(self.builder.mul(n, xy), expr)?;
@@ -262,10 +280,9 @@ impl Compiler<'_> {
     }
 
     fn centred(&mut self, x: &Expr, y: &Expr, expr: &Expr) -> Opened {
-        let (a, b) = (self.row(x)?, self.row(y)?);
-        let centred = self.centred_secret(a, b, expr)?;
+        let centred = self.centred_secret(x, y, expr)?;
         self.reveal(centred, expr, || {
-            if a == b {
+            if x == y {
                 format!("n·Σx² − (Σx)² of x = {x}")
             } else {
                 format!("n·Σxy − Σx·Σy of x = {x}, y = {y}")
@@ -290,9 +307,8 @@ impl Compiler<'_> {
     /// `(Σy·Σx² − Σx·Σxy) / (n·Σx² − (Σx)²)`.
     fn intercept(&mut self, y: &Expr, x: &Expr, expr: &Expr) -> Made {
         let below = self.centred(x, x, expr)?;
-        let (a, b) = (self.row(x)?, self.row(y)?);
-        let (xx, xy) = (self.products(a, a, expr)?, self.products(a, b, expr)?);
-        let (sx, sy) = (self.sum(a, expr)?, self.sum(b, expr)?);
+        let (xx, xy) = (self.products(x, x, expr)?, self.products(x, y, expr)?);
+        let (sx, sy) = (self.sum(x, expr)?, self.sum(y, expr)?);
         let left = typed(self.builder.mul(sy, xx), expr)?;
         let right = typed(self.builder.mul(sx, xy), expr)?;
         let above = typed(self.builder.sub(left, right), expr)?;
@@ -303,29 +319,67 @@ impl Compiler<'_> {
 
     fn extreme(&mut self, x: &Expr, greatest: bool, expr: &Expr) -> Made {
         let word = if greatest { "greatest" } else { "least" };
-        let value = self.row(x)?;
-        let mut values = value;
-        let mut nothing = None;
-        if let Some(mask) = self.mask {
-            // Rows that do not count take a value beyond all that do, which a least or greatest of
-            // nothing then shows.
+        let mut values = Vec::new();
+        let mut hull: Option<(u8, Range)> = None;
+        for part in 0..self.masks.len() {
+            self.scope.part = part;
+            let value = self.row(x)?;
             let Type::Number { scale, range } = self.builder.step(value).kind else {
                 return typed(Err(TypeError::Kind { expected: "number" }), expr);
             };
-            let beyond = if greatest { range.min.checked_sub(1) } else { range.max.checked_add(1) };
-            let fault = TypeError::Overflow { needed: None, allowed: self.builder.bits };
-            let beyond = typed(beyond.ok_or(fault), expr)?;
-            let constant = typed(self.builder.constant(beyond, scale), expr)?;
-            values = typed(self.builder.select(mask, value, constant), expr)?;
-            nothing = Some(beyond);
+            hull = Some((scale, hull.map_or(range, |(_, hull)| hull.hull(range))));
+            values.push(value);
         }
-        let found = typed(self.builder.extreme(values, greatest), expr)?;
+        self.scope.part = 0;
+        // Rows that do not count take a value beyond all that do, which a least or greatest of
+        // nothing then shows.
+        let beyond = hull.and_then(|(scale, range)| {
+            let beyond = if greatest { range.min.checked_sub(1) } else { range.max.checked_add(1) };
+            Some((scale, beyond?))
+        });
+        let fault = TypeError::Overflow { needed: None, allowed: self.builder.bits };
+        let (scale, beyond) = typed(beyond.ok_or(fault), expr)?;
+        let mut found: Option<Value> = None;
+        for (value, mask) in values.into_iter().zip(self.masks.clone()) {
+            let made = self.extreme_of(value, mask, (beyond, scale), greatest);
+            let made = made.and_then(|made| self.farther(found, made, greatest));
+            found = Some(typed(made, expr)?);
+        }
+        let found = typed(found.ok_or(TypeError::NoRows), expr)?;
+        let nothing = self.masks.iter().any(Option::is_some).then_some(beyond);
         let value =
             self.reveal(found, expr, || format!("the {word} {x}, or that there is none"))?;
         Ok(match nothing {
             Some(sentinel) => self.made(Clear::NullIf { value, sentinel }),
             None => Aggregate::Clear(value),
         })
+    }
+
+    /// The least or greatest of one part's rows.
+    fn extreme_of(
+        &mut self,
+        value: Value,
+        mask: Option<Value>,
+        (beyond, scale): (i128, u8),
+        greatest: bool,
+    ) -> Result<Value, TypeError> {
+        let Some(mask) = mask else { return self.builder.extreme(value, greatest) };
+        let constant = self.builder.constant(beyond, scale)?;
+        let kept = self.builder.select(mask, value, constant)?;
+        self.builder.extreme(kept, greatest)
+    }
+
+    /// The lesser or greater of two single numbers.
+    fn farther(
+        &mut self,
+        one: Option<Value>,
+        other: Value,
+        greatest: bool,
+    ) -> Result<Value, TypeError> {
+        let Some(one) = one else { return Ok(other) };
+        let (less, more) = if greatest { (other, one) } else { (one, other) };
+        let first = self.builder.compare(Comparison::Less, less, more)?;
+        self.builder.select(first, one, other)
     }
 
     /// `LINREG(y, x1, …)`: the intercept and a coefficient for every x, each a column.
@@ -343,14 +397,13 @@ impl Compiler<'_> {
             return refused(expr, "this LINREG", "write LINREG(y, x1, …) with 1 to 63 columns");
         };
         let order: Vec<&Expr> = xs.iter().chain([y]).copied().collect();
-        let values = order.iter().map(|x| self.row(x)).collect::<Result<Vec<Value>, _>>()?;
         let count = self.opened_count(expr)?;
         let (mut sums, mut products) = (Vec::new(), Vec::new());
-        for (at, (value, text)) in values.iter().zip(&order).enumerate() {
-            let sum = self.sum(*value, expr)?;
+        for (at, text) in order.iter().enumerate() {
+            let sum = self.sum(text, expr)?;
             sums.push(self.reveal(sum, expr, || format!("the sum of {text}"))?);
-            for (other, with) in values[at..].iter().zip(&order[at..]) {
-                let product = self.products(*value, *other, expr)?;
+            for with in &order[at..] {
+                let product = self.products(text, with, expr)?;
                 let meaning = || format!("the sum of the products of {text} and {with}");
                 products.push(self.reveal(product, expr, meaning)?);
             }

@@ -2,7 +2,7 @@
 //!
 //! | module | turns into steps |
 //! |---|---|
-//! | `scope` | `FROM`, `JOIN … USING`, names |
+//! | `scope` | `FROM`, `JOIN … USING`, `UNION ALL`, names |
 //! | `row` | what is computed for every row: arithmetic, comparisons, `CASE` |
 //! | `aggregate` | what a group's rows become: sums, moments, regressions |
 //!
@@ -94,12 +94,19 @@ pub fn compile(sql: &str, catalog: &Catalog, options: &Options) -> Result<Progra
         [_] => return Err(words.refuse("", "a statement other than SELECT", "write one SELECT")),
         _ => return Err(words.refuse(";", "a second statement", "write one SELECT")),
     };
-    let select = plain_select(query, &words)?;
+    let select = match plain_query(query, &words)? {
+        SetExpr::Select(select) => plain_select(select, &words)?,
+        SetExpr::SetOperation { op, .. } => {
+            let op = op.to_string();
+            return Err(words.refuse(&op, &op, "write one SELECT over the tables together"));
+        }
+        _ => return Err(words.refuse("", "a query other than SELECT", "write one SELECT")),
+    };
     let scope = Scope::new(&select.from, catalog, &words)?;
     let compiler = Compiler {
         builder: Builder::new(options.bits, options.receivers.clone()),
         scope,
-        mask: None,
+        masks: Vec::new(),
         group: Vec::new(),
         filters: Vec::new(),
         depth: 0,
@@ -136,8 +143,8 @@ impl Words<'_> {
 const LATER: &str = "the receiver can do it with the answer";
 const UNKNOWN: &str = "leave it out";
 
-/// The `SELECT` of a query that is nothing more than one.
-fn plain_select<'a>(query: &'a Query, words: &Words<'_>) -> Result<&'a Select, SqlError> {
+/// The body of a query that is nothing more.
+fn plain_query<'a>(query: &'a Query, words: &Words<'_>) -> Result<&'a SetExpr, SqlError> {
     let Query {
         with,
         body,
@@ -160,13 +167,11 @@ fn plain_select<'a>(query: &'a Query, words: &Words<'_>) -> Result<&'a Select, S
         (format_clause.is_some(), "FORMAT", UNKNOWN),
         (!pipe_operators.is_empty(), "|>", UNKNOWN),
     ])?;
-    let select = match body.as_ref() {
-        SetExpr::Select(select) => select,
-        SetExpr::SetOperation { op, .. } => {
-            return Err(words.refuse(&op.to_string(), &op.to_string(), "write one SELECT"));
-        }
-        _ => return Err(words.refuse("", "a query other than SELECT", "write one SELECT")),
-    };
+    Ok(body)
+}
+
+/// This `SELECT`, when it has no more than items, tables, a condition and groups.
+fn plain_select<'a>(select: &'a Select, words: &Words<'_>) -> Result<&'a Select, SqlError> {
     let Select {
         select_token: _,
         distinct,
@@ -190,7 +195,7 @@ fn plain_select<'a>(query: &'a Query, words: &Words<'_>) -> Result<&'a Select, S
         value_table_mode,
         connect_by,
         flavor,
-    } = select.as_ref();
+    } = select;
     words.none_of(&[
         (distinct.is_some(), "DISTINCT", "group by a column with a public domain"),
         (top.is_some(), "TOP", LATER),
@@ -215,8 +220,8 @@ fn plain_select<'a>(query: &'a Query, words: &Words<'_>) -> Result<&'a Select, S
 struct Compiler<'a> {
     builder: Builder,
     scope: Scope<'a>,
-    /// Which rows count: those of `WHERE`, of the group and of `FILTER`.
-    mask: Option<Value>,
+    /// Which rows of every part count: those of `WHERE`, of the group and of `FILTER`.
+    masks: Vec<Option<Value>>,
     /// The current group: the names of its keys' values.
     group: Vec<(GroupKey<'a>, String)>,
     /// The conditions of the `FILTER`s around the current call.
@@ -227,18 +232,18 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     fn select(mut self, select: &Select, words: &Words<'_>) -> Result<Program, SqlError> {
         let keys = self.group_keys(&select.group_by, words)?;
-        let filter = match &select.selection {
-            Some(condition) => Some(self.truth(condition)?),
-            None => None,
-        };
+        self.masks = vec![None; self.scope.parts().len()];
+        if let Some(condition) = &select.selection {
+            self.narrow(condition, |this| this.truth(condition))?;
+        }
+        let filter = self.masks.clone();
         let mut columns = Vec::new();
         let mut answer = Vec::new();
         for group in combinations(&keys)? {
-            self.mask = filter;
+            self.masks.clone_from(&filter);
             self.group.clear();
             for (key, (code, name)) in keys.iter().zip(group) {
-                let mask = self.key_is(key, code)?;
-                self.narrow(mask, &key.expr)?;
+                self.narrow(&key.expr, |this| this.key_is(key, code))?;
                 self.group.push((key.clone(), name));
             }
             let mut row: Vec<Cell> = Vec::new();
@@ -280,7 +285,10 @@ impl<'a> Compiler<'a> {
 
     /// The truth that a row belongs to the group of `key` with this code.
     fn key_is(&mut self, key: &GroupKey<'a>, code: i128) -> Result<Value, SqlError> {
-        let column = self.column(key.column, &key.expr)?;
+        let column = match self.scope.as_column(&key.expr) {
+            Some(place) => self.column(place?, &key.expr)?,
+            None => self.column(key.column, &key.expr)?,
+        };
         let made = if self.builder.is_truth(column) {
             if code == 1 { Ok(column) } else { self.builder.not(column) }
         } else {
@@ -293,12 +301,21 @@ impl<'a> Compiler<'a> {
         typed(made, &key.expr)
     }
 
-    /// From here on only rows for which `truth` holds count as well.
-    fn narrow(&mut self, truth: Value, expr: &Expr) -> Result<(), SqlError> {
-        self.mask = Some(match self.mask {
-            None => truth,
-            Some(mask) => typed(self.builder.and(mask, truth), expr)?,
-        });
+    /// From here on only rows for which `truth`, made for each part, holds count as well.
+    fn narrow(
+        &mut self,
+        expr: &Expr,
+        mut truth: impl FnMut(&mut Self) -> Result<Value, SqlError>,
+    ) -> Result<(), SqlError> {
+        for part in 0..self.masks.len() {
+            self.scope.part = part;
+            let truth = truth(self)?;
+            self.masks[part] = Some(match self.masks[part] {
+                None => truth,
+                Some(mask) => typed(self.builder.and(mask, truth), expr)?,
+            });
+        }
+        self.scope.part = 0;
         Ok(())
     }
 

@@ -27,7 +27,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn column(&mut self, place: Place<'a>, expr: &Expr) -> Made {
         let source =
             Source::Column { table: place.table.name.clone(), column: place.column.name.clone() };
-        let size = Size::Rows(self.scope.rows);
+        let size = Size::Rows(self.scope.parts()[self.scope.part]);
         let kind = place.column.kind.kind();
         typed(self.builder.input(&place.table.owner, source, kind, size), expr)
     }

@@ -1,26 +1,35 @@
 //! Names: which tables the query runs on, and which column or parameter a word means.
 
 use sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, TableFactor, TableWithJoins,
+    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, TableFactor, TableWithJoins,
 };
 
 use super::{
     At, SqlError, Words,
     error::{named, start},
-    refused,
+    plain_query, plain_select, refused,
 };
 use crate::{
-    catalog::{Catalog, Column, Parameter, Table},
+    catalog::{Catalog, Column, ColumnKind, Parameter, Table},
     check::ROWS_MAX,
     ir::{Frame, FrameTable},
 };
+
+const MOST_ROWS: &str = "2^40 rows are the most";
+const SUBQUERY: &str = "this subquery";
+const PILE: &str = "write (SELECT * FROM a UNION ALL SELECT * FROM b) AS t";
 
 /// The tables of a query, under the names it gives them.
 pub(super) struct Scope<'a> {
     catalog: &'a Catalog,
     tables: Vec<(String, &'a Table)>,
     subject: Option<String>,
-    pub(super) rows: u64,
+    rows: u64,
+    /// Tables one below the other, under one name; empty when they are side by side.
+    stack: Vec<&'a Table>,
+    /// Which table of the stack names mean at the moment.
+    pub(super) part: usize,
 }
 
 /// A column with its table.
@@ -56,7 +65,21 @@ impl<'a> Scope<'a> {
             }
         };
         let at = words.find("FROM");
-        let mut scope = Self { catalog, tables: Vec::new(), subject: None, rows: 0 };
+        let mut scope = Self {
+            catalog,
+            tables: Vec::new(),
+            subject: None,
+            rows: 0,
+            stack: Vec::new(),
+            part: 0,
+        };
+        if let TableFactor::Derived { lateral: false, subquery, alias: Some(alias) } = relation
+            && joins.is_empty()
+            && alias.columns.is_empty()
+        {
+            scope.pile(plain_query(subquery, words)?, &alias.name.value, words)?;
+            return Ok(scope);
+        }
         scope.take(relation, words)?;
         for join in joins {
             scope.join(join, words)?;
@@ -77,9 +100,60 @@ impl<'a> Scope<'a> {
             ));
         }
         if scope.rows > ROWS_MAX {
-            return Err(words.refuse("FROM", "a table of this size", "2^40 rows are the most"));
+            return Err(words.refuse("FROM", "a table of this size", MOST_ROWS));
         }
         Ok(scope)
+    }
+
+    /// `(SELECT * FROM a UNION ALL SELECT * FROM b …) AS t`.
+    fn pile(&mut self, body: &SetExpr, alias: &str, words: &Words<'_>) -> Result<(), SqlError> {
+        let mut leaves = vec![body];
+        while let Some(leaf) = leaves.pop() {
+            let select = match leaf {
+                SetExpr::SetOperation {
+                    op: SetOperator::Union,
+                    set_quantifier: SetQuantifier::All,
+                    left,
+                    right,
+                } => {
+                    leaves.extend([right.as_ref(), left.as_ref()]);
+                    continue;
+                }
+                SetExpr::Select(select) => plain_select(select, words)?,
+                _ => return Err(words.refuse("FROM", SUBQUERY, PILE)),
+            };
+            let all = matches!(select.projection.as_slice(), [SelectItem::Wildcard(options)] if *options == Default::default());
+            let grouped = select.group_by != GroupByExpr::Expressions(Vec::new(), Vec::new());
+            match select.from.as_slice() {
+                [TableWithJoins { relation, joins }]
+                    if all && joins.is_empty() && select.selection.is_none() && !grouped =>
+                {
+                    self.take(relation, words)?;
+                }
+                _ => return Err(words.refuse("FROM", SUBQUERY, PILE)),
+            }
+        }
+        for (_, table) in self.tables.drain(..) {
+            if table.rows == 0 {
+                return Err(words.refuse("FROM", "a table without rows", "leave it out"));
+            }
+            self.stack.push(table);
+        }
+        let total = self.stack.iter().try_fold(0_u64, |sum, table| sum.checked_add(table.rows));
+        match total.filter(|rows| *rows <= ROWS_MAX) {
+            Some(rows) => self.rows = rows,
+            None => return Err(words.refuse("FROM", "tables of this size", MOST_ROWS)),
+        }
+        self.tables.push((alias.to_owned(), self.stack[0]));
+        Ok(())
+    }
+
+    /// The rows of every part: of all that match, or of each table of a stack.
+    pub(super) fn parts(&self) -> Vec<u64> {
+        match self.stack.as_slice() {
+            [] => vec![self.rows],
+            stack => stack.iter().map(|table| table.rows).collect(),
+        }
     }
 
     fn join(&mut self, join: &Join, words: &Words<'_>) -> Result<(), SqlError> {
@@ -179,7 +253,28 @@ impl<'a> Scope<'a> {
                 found = Some(Place { table, column });
             }
         }
-        found.ok_or_else(|| fault(words, "is no column of these tables"))
+        let place = found.ok_or_else(|| fault(words, "is no column of these tables"))?;
+        self.in_part(place, words)
+    }
+
+    /// The same column in the current table of the stack.
+    fn in_part(&self, place: Place<'a>, words: &[Ident]) -> Result<Place<'a>, SqlError> {
+        let Some(table) = self.stack.get(self.part) else { return Ok(place) };
+        let named = |column: &&Column| column.name.eq_ignore_ascii_case(&place.column.name);
+        let alike = |column: &&Column| match (&column.kind, &place.column.kind) {
+            (
+                ColumnKind::Number { scale, domain, .. },
+                ColumnKind::Number { scale: other, domain: among, .. },
+            ) => scale == other && domain == among,
+            (kind, other) => kind == other,
+        };
+        match table.columns.iter().find(named).filter(alike) {
+            Some(column) => Ok(Place { table, column }),
+            None => {
+                let why = format!("is absent from table {:?}, or declared otherwise", table.name);
+                Err(fault(words, &why))
+            }
+        }
     }
 
     /// The column that an expression is, if it is one.
@@ -212,7 +307,11 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn frame(&self) -> Frame {
-        let tables = self.tables.iter().map(|(_, table)| FrameTable {
+        let beside = self.tables.iter().map(|(_, table)| *table);
+        let below = self.stack.iter().copied();
+        let tables: Vec<&Table> =
+            if self.stack.is_empty() { beside.collect() } else { below.collect() };
+        let tables = tables.into_iter().map(|table| FrameTable {
             name: table.name.clone(),
             owner: table.owner.clone(),
             rows: table.rows,
