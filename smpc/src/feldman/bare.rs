@@ -110,7 +110,7 @@ impl Commitments {
     pub fn to(polynomials: &Polynomials<Ristretto>) -> Self {
         let threshold = polynomials.committee().threshold();
         let coefficients = (0..polynomials.len()).flat_map(|j| (0..threshold).map(move |k| (j, k)));
-        let commit = |(j, k): (usize, usize)| polynomials.coefficients(k)[j].0;
+        let commit = |(j, k): (usize, usize)| polynomials.coefficients(k)[j].to_scalar();
         let points = coefficients.map(|c| RistrettoPoint::mul_base(&commit(c))).collect();
         Self { points, threshold }
     }
@@ -134,7 +134,7 @@ impl Commitments {
     /// When there is no polynomial of this index.
     #[must_use]
     pub fn holds(&self, party: Party, index: usize, share: Ristretto) -> bool {
-        RistrettoPoint::mul_base(&share.0) == self.at(party, index)
+        RistrettoPoint::mul_base(&share.to_scalar()) == self.at(party, index)
     }
 
     /// Commitments to the sums of the polynomials: the products g_k h_k. `None` when the columns
@@ -161,7 +161,7 @@ impl Commitments {
         let total = Ristretto::inner_product(&scalars, shares);
         scalars.push(-total);
         let expected = (0..shares.len()).map(|index| self.at(party, index));
-        let base = RistrettoPoint::mul_base(&Ristretto::ONE.0);
+        let base = RistrettoPoint::mul_base(&Ristretto::ONE.to_scalar());
         if cancels(&scalars, expected.chain([base])) {
             return None;
         }

@@ -37,6 +37,7 @@ use curve25519_dalek::{
     RistrettoPoint,
     traits::{MultiscalarMul, VartimeMultiscalarMul},
 };
+use zeroize::Zeroizing;
 
 use super::{
     Dealing, Digest32, Fault, Header, Malformed, Package, decode_start, encode_start,
@@ -95,12 +96,13 @@ impl Commitments {
             for k in 0..threshold {
                 let column = &values.coefficients(k)[block * BLOCK..len.min((block + 1) * BLOCK)];
                 let blind = &blinding.coefficients(k)[block];
-                let scalars = column.iter().chain([blind]).map(|c| &c.0);
+                let scalars: Zeroizing<Vec<_>> =
+                    Zeroizing::new(column.iter().chain([blind]).map(|c| c.to_scalar()).collect());
                 let generators = GENERATORS[..column.len()].iter().chain([&*BLINDING]);
                 points.push(match timing {
-                    Timing::Constant => RistrettoPoint::multiscalar_mul(scalars, generators),
+                    Timing::Constant => RistrettoPoint::multiscalar_mul(&*scalars, generators),
                     Timing::Variable => {
-                        RistrettoPoint::vartime_multiscalar_mul(scalars, generators)
+                        RistrettoPoint::vartime_multiscalar_mul(&*scalars, generators)
                     }
                 });
             }
@@ -133,7 +135,8 @@ impl Commitments {
     /// Commitments to the column times one public factor.
     #[must_use]
     pub fn scaled(&self, factor: Ristretto) -> Self {
-        Self { points: self.points.iter().map(|p| p * factor.0).collect(), ..*self }
+        let factor = factor.to_scalar();
+        Self { points: self.points.iter().map(|p| p * factor).collect(), ..*self }
     }
 
     /// Whether a party's shares, with its shares of the blinding exponents, are the committed
@@ -154,7 +157,7 @@ impl Commitments {
         // The combination of all blocks is one block; the last may be shorter than the others.
         let (full, last) = shares.split_at(self.len / BLOCK * BLOCK);
         let columns: Vec<_> = full.chunks(BLOCK).collect();
-        let mut scalars = vec![Ristretto::ZERO; self.len.min(BLOCK)];
+        let mut scalars = Zeroizing::new(vec![Ristretto::ZERO; self.len.min(BLOCK)]);
         if !columns.is_empty() {
             Ristretto::combine(&mut scalars, &factors[..columns.len()], &columns);
         }
@@ -176,7 +179,7 @@ impl Commitments {
         shares: &[Ristretto],
         blind: Ristretto,
     ) -> bool {
-        let mut scalars = shares.to_vec();
+        let mut scalars = Zeroizing::new(shares.to_vec());
         scalars.extend([blind, -Ristretto::ONE]);
         let generators = GENERATORS[..shares.len()].iter().copied();
         cancels(&scalars, generators.chain([*BLINDING, self.at(party, block)]))
@@ -212,8 +215,7 @@ impl BlindedDealing {
     ) -> (Self, Vec<Package<Ristretto>>) {
         assert_eq!(secrets.len(), header.values(), "the header announces how many secrets");
         let values = Polynomials::random(header.committee, secrets, prg);
-        let mut blinds =
-            zeroize::Zeroizing::new(vec![Ristretto::ZERO; Commitments::blocks(secrets.len())]);
+        let mut blinds = Zeroizing::new(vec![Ristretto::ZERO; Commitments::blocks(secrets.len())]);
         prg.elements(&mut blinds);
         let blinding = Polynomials::random(header.committee, &blinds, prg);
         let package = |party| Package::new(header.dealer, party, &values, &blinding, prg);

@@ -11,7 +11,11 @@ use curve25519_dalek::{
 use sha2::{Digest, Sha512};
 
 use super::{Flaw, Header, Malformed};
-use crate::{field::Ristretto, party::Party, prg::Prg};
+use crate::{
+    field::{Field, Ristretto},
+    party::Party,
+    prg::Prg,
+};
 
 /// Values per vector commitment.
 pub(super) const BLOCK: usize = 4096;
@@ -59,7 +63,7 @@ pub(super) fn cancels(
     scalars: &[Ristretto],
     points: impl IntoIterator<Item = RistrettoPoint>,
 ) -> bool {
-    let scalars = scalars.iter().map(|s| s.0);
+    let scalars = scalars.iter().map(|s| s.to_scalar());
     RistrettoPoint::vartime_multiscalar_mul(scalars, points).is_identity()
 }
 
@@ -69,7 +73,7 @@ pub(super) fn factors(prg: &mut Prg, len: usize) -> Vec<Ristretto> {
     let factor = |_| {
         let mut bytes = [0; 32];
         prg.fill(&mut bytes[..16]);
-        Ristretto(curve25519_dalek::Scalar::from_bytes_mod_order(bytes))
+        Ristretto::read(&bytes).expect("128 bits are below the order")
     };
     (0..len).map(factor).collect()
 }
