@@ -1,4 +1,4 @@
-//! Sessions: right answers at n = 3, 4, 5, 7, in any order of delivery, and an error that names
+//! Sessions: right answers at n = 3, 4, 5, 7, 10, in any order of delivery, and an error that names
 //! whoever misbehaves.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -151,7 +151,8 @@ fn right_answers<F: Field>(n: u16, degree: u16, seed: u64, len: usize) {
     }
 }
 
-const COMMITTEES: [(u16, u16); 7] = [(1, 0), (3, 0), (3, 1), (4, 1), (5, 2), (7, 2), (7, 3)];
+const COMMITTEES: [(u16, u16); 8] =
+    [(1, 0), (3, 0), (3, 1), (4, 1), (5, 2), (7, 2), (7, 3), (10, 3)];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]

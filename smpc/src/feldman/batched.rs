@@ -196,6 +196,35 @@ mod tests {
         wrong_share_to_one::<Ristretto>(5, 50);
     }
 
+    /// Sin: polynomials of too high a degree, of which no threshold of parties finds the secret.
+    /// The dealer broadcasts the lower coefficients of what it should; all but at most d parties
+    /// find their shares beside it.
+    #[test]
+    fn too_high_a_degree_convicts_the_dealer() {
+        let committee = Committee::new(5, 2).unwrap();
+        let higher = Committee::new(5, 3).unwrap();
+        let dealer = Party::new(1).unwrap();
+        let header = Header { session: [1; 32], committee, dealer, len: 8 };
+        let mut prg = Prg::random();
+        let values = Polynomials::random(higher, &[Mersenne61::ONE; 8], &mut prg);
+        let masks = Polynomials::random(committee, &prg_column(&mut prg), &mut prg);
+        let package = |party| Package::new(dealer, party, &values, &masks, &mut prg);
+        let packages: Vec<_> = committee.iter().map(package).collect();
+        let dealing = BatchedDealing::prove(header, &values, &masks, &packages);
+        let complaints: Vec<_> = packages
+            .into_iter()
+            .filter_map(|package| dealing.accept(package.party(), Some(package)).err())
+            .collect();
+        assert!(complaints.len() >= 3);
+        for complaint in complaints {
+            assert_eq!(complaint.verify(&dealing, None).culprit(), Some(dealer));
+        }
+    }
+
+    fn prg_column(prg: &mut Prg) -> [Mersenne61; 2] {
+        [prg.element(), prg.element()]
+    }
+
     /// Why there is no check of opened shares here: with the challenge known, an error that is
     /// orthogonal to it passes.
     #[test]
