@@ -11,6 +11,9 @@ use crate::{
 /// The most steps, clear steps and cells of an answer.
 pub const STEPS_MAX: usize = 1 << 18;
 
+/// The most columns of a least-squares fit, the fitted one included.
+pub const FIT_MAX: usize = 64;
+
 /// The most rows of a column.
 pub const ROWS_MAX: u64 = 1 << 40;
 
@@ -256,7 +259,9 @@ pub fn check(parts: &Parts) -> Result<(), CheckError> {
     limit(parts.frame.rows <= ROWS_MAX, "the number of rows")?;
     frame(&parts.frame)?;
     limit(parts.steps.len() <= STEPS_MAX, "the number of steps")?;
+    limit(parts.opens.len() <= STEPS_MAX, "the number of opens")?;
     limit(parts.clear.len() <= STEPS_MAX, "the number of clear steps")?;
+    limit(parts.answer.len() <= STEPS_MAX, "the answer")?;
     limit(parts.answer.len().saturating_mul(parts.columns.len()) <= STEPS_MAX, "the answer")?;
 
     steps(parts)?;
@@ -347,7 +352,9 @@ fn clear_holds(parts: &Parts, at: usize, clear: &Clear) -> bool {
             Clear::Constant { scale, .. } => *scale <= SCALE_SUM_MAX,
             Clear::Fit { sums, products, pick, .. } => {
                 let n = sums.len();
-                n >= 2 && products.len() == n * (n + 1) / 2 && (*pick as usize) < n
+                (2..=FIT_MAX).contains(&n)
+                    && products.len() == n * (n + 1) / 2
+                    && (*pick as usize) < n
             }
             _ => true,
         }

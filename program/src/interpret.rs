@@ -116,13 +116,16 @@ fn rows<'a>(
     for table in &frame.tables {
         let records =
             tables.get(&table.name).ok_or_else(|| DataError::NoTable(table.name.clone()))?;
+        let mut lengths = records.columns.values().map(Vec::len).collect::<BTreeSet<usize>>();
+        if frame.subject.is_some() {
+            lengths.insert(records.subjects.len());
+        }
+        if let Some(have) = lengths.iter().find(|have| **have as u64 != table.rows) {
+            let (have, need) = (*have as u64, table.rows);
+            return Err(DataError::Rows { what: table.name.clone(), have, need });
+        }
         if frame.subject.is_none() {
-            let need = table.rows;
-            let have = records.columns.values().next().map_or(need, |column| column.len() as u64);
-            if have != need {
-                return Err(DataError::Rows { what: table.name.clone(), have, need });
-            }
-            whole.insert(&table.name, (0..usize::try_from(need).unwrap_or(usize::MAX)).collect());
+            whole.insert(&table.name, (0..lengths.first().copied().unwrap_or_default()).collect());
             continue;
         }
         let by_subject: BTreeMap<&String, usize> =

@@ -66,6 +66,7 @@ fn answers_by_hand() -> Outcome {
             "REGR_SLOPE(age, age), REGR_INTERCEPT(age + 5, age), REGR_R2(age, age)",
             vec!["1", "5", "1"],
         ),
+        ("LINREG(2 * age + 5, age)", vec!["5", "2"]),
         ("CORR(age, -age), COVAR(age, age)", vec!["-1", "100"]),
         ("SUM(age) / COUNT(*) - 1, -SUM(age), SUM(age / 4)", vec!["39", "-120", "30.00"]),
         ("SUM(CASE kind WHEN 'b' THEN spent ELSE 0 END)", vec!["6"]),
@@ -303,6 +304,12 @@ fn data_that_breaks_a_promise_is_refused() -> Outcome {
     assert!(matches!(gather(&subject(0, "r")), Err(DataError::Twice { .. })));
     assert!(matches!(gather(&subject(0, "z")), Err(DataError::Rows { have: 2, need: 3, .. })));
     assert!(matches!(gather(&subject(2, "p")), Err(DataError::Rows { have: 4, need: 3, .. })));
+    let shorter = |t: &mut BTreeMap<String, Records>| {
+        t.get_mut("bank").unwrap().columns.insert("age".into(), vec![1, 2, 3]);
+    };
+    assert!(matches!(gather(&shorter), Err(DataError::Rows { have: 3, need: 4, .. })));
+    let fewer = |t: &mut BTreeMap<String, Records>| drop(t.get_mut("bank").unwrap().subjects.pop());
+    assert!(matches!(gather(&fewer), Err(DataError::Rows { have: 3, need: 4, .. })));
 
     let inputs = Inputs::gather(&program, &data(), &BTreeMap::new())?;
     assert_eq!(trace(&program, &inputs)?.len(), program.steps().len());

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `scope` | `FROM`, `JOIN … USING`, `UNION ALL`, names |
 //! | `row` | what is computed for every row: arithmetic, comparisons, `CASE` |
-//! | `aggregate` | what a group's rows become: sums, moments, regressions |
+//! | `aggregate` | what a group's rows become, and what is opened for it |
+//! | `moments` | sums over all tables, variances, extremes, regressions |
 //!
 //! What is not understood is refused with its place; nothing is skipped. The parser's structures
 //! are taken apart field by field, so a part of SQL that a later parser version adds does not
@@ -12,6 +13,7 @@
 
 mod aggregate;
 mod error;
+mod moments;
 mod row;
 mod scope;
 
