@@ -9,6 +9,7 @@ use encrytrust_program::{
     Program,
     catalog::{Catalog, Column, Table},
     clear::{Field, Number},
+    explain::explain,
     interpret::{Inputs, Records, answer, trace},
     sql::{Options, SqlError, compile},
 };
@@ -635,6 +636,44 @@ proptest! {
         let row = Row { age: 1, cents: 1, job: 1, vip: true, calls: 1, plan: 1, level: 1 };
         let (catalog, _) = world(&[row.clone(), row]);
         let _ = compile(&words.join(" "), &catalog, &Options::to("ana"));
+    }
+
+    /// A program read from outside with its numbers changed is refused, or still keeps its ranges.
+    #[test]
+    fn a_damaged_program_is_refused_or_sound(
+        query in query(),
+        rows in prop::collection::vec(row(), 2..5),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..3),
+    ) {
+        let (catalog, tables) = world(&rows);
+        let Ok(program) = compile(&print(&query, JOINED), &catalog, &Options::to("ana")) else {
+            return Err(TestCaseError::reject("too wide"));
+        };
+        let json = serde_json::to_string(&program).expect("plain data");
+        let mut pieces: Vec<String> = Vec::new();
+        for c in json.chars() {
+            match pieces.last_mut() {
+                Some(last) if last.ends_with(|l: char| l.is_ascii_digit()) == c.is_ascii_digit() => last.push(c),
+                _ => pieces.push(c.to_string()),
+            }
+        }
+        let numbers: Vec<usize> =
+            (0..pieces.len()).filter(|at| pieces[*at].bytes().all(|b| b.is_ascii_digit())).collect();
+        for (at, from) in damage {
+            let (at, from) = (numbers[at.index(numbers.len())], numbers[from.index(numbers.len())]);
+            pieces[at] = pieces[from].clone();
+        }
+        if let Ok(program) = serde_json::from_str::<Program>(&pieces.concat()) {
+            let _ = explain(&program).to_string();
+            if let Ok(inputs) = Inputs::gather(&program, &tables, &BTreeMap::new())
+                && let Ok(values) = trace(&program, &inputs)
+            {
+                for (step, values) in program.steps().iter().zip(values) {
+                    prop_assert!(values.iter().all(|value| step.kind.admits(*value)));
+                }
+                prop_assert!(answer(&program, &inputs).is_ok());
+            }
+        }
     }
 
     #[test]
