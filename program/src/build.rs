@@ -205,6 +205,46 @@ impl Builder {
         self.both(a, b, 1, Op::Or(a.min(b), a.max(b)))
     }
 
+    /// All of these truths, or any of them: first what each party knows alone, then together, in
+    /// pairs, so that no result waits for more than a few others.
+    pub(crate) fn fold(&mut self, truths: Vec<Value>, all: bool) -> Made {
+        let mut shared: Vec<Value> = Vec::new();
+        let mut own: Vec<(Seat, Vec<Value>)> = Vec::new();
+        for truth in truths {
+            let seat = self.seats[truth.0 as usize].clone();
+            match own.iter_mut().find(|(of, _)| *of == seat) {
+                _ if seat == Seat::Joint => shared.push(truth),
+                Some((_, known)) => known.push(truth),
+                None => own.push((seat, vec![truth])),
+            }
+        }
+        let mut together = Vec::new();
+        for (_, known) in own {
+            together.push(self.in_pairs(known, all)?);
+        }
+        together.extend(shared);
+        self.in_pairs(together, all)
+    }
+
+    fn in_pairs(&mut self, mut truths: Vec<Value>, all: bool) -> Made {
+        while truths.len() > 1 {
+            let mut half = Vec::with_capacity(truths.len().div_ceil(2));
+            for pair in truths.chunks(2) {
+                half.push(match pair {
+                    [a, b] if all => self.and(*a, *b)?,
+                    [a, b] => self.or(*a, *b)?,
+                    rest => rest[0],
+                });
+            }
+            truths = half;
+        }
+        match truths.first() {
+            Some(truth) if self.is_truth(*truth) => Ok(*truth),
+            Some(_) => Err(TypeError::Kind { expected: "truth" }),
+            None => self.truth(all),
+        }
+    }
+
     /// `decides` is the constant that settles the result whatever the other truth is.
     fn both(&mut self, a: Value, b: Value, decides: i128, op: Op) -> Made {
         if !self.is_truth(a) || !self.is_truth(b) {

@@ -173,6 +173,15 @@ fn what_one_party_can_do_alone_is_not_counted_as_joint() -> Outcome {
         "{single}"
     );
 
+    // Conditions are gathered by who knows them, and the shared ones combined in pairs.
+    let sql =
+        format!("SELECT COUNT(*) {JOIN} WHERE age > 1 AND spent > 1 AND (age < 90 AND spent < 40)");
+    let explained = explain(&compile(&sql, &catalog()?, &Options::to("ana"))?);
+    assert_eq!((explained.joint.multiplications, explained.local.multiplications), (3, 6));
+    let sql = format!("SELECT COUNT(*) {JOIN} WHERE age - spent IN (1, 2, 3, 4, 5, 6, 7, 8)");
+    let explained = explain(&compile(&sql, &catalog()?, &Options::to("ana"))?);
+    assert_eq!((explained.depth.layers, explained.depth.comparisons), (1 + 3, 1));
+
     let sql = format!("SELECT MAX(age - spent) {JOIN} WHERE age > spent");
     let explained = explain(&compile(&sql, &catalog()?, &Options::to("ana"))?);
     assert_eq!(explained.joint.less.values().sum::<u64>(), 3 + 2);

@@ -59,11 +59,11 @@ impl<'a> Compiler<'a> {
                 if *negated { typed(self.builder.not(both), expr) } else { Ok(both) }
             }
             Expr::InList { expr: inner, list, negated } => {
-                let mut any = typed(self.builder.truth(false), expr)?;
+                let mut equal = Vec::with_capacity(list.len());
                 for item in list {
-                    let equal = self.compare(inner, &BinaryOperator::Eq, item, expr)?;
-                    any = typed(self.builder.or(any, equal), expr)?;
+                    equal.push(self.compare(inner, &BinaryOperator::Eq, item, expr)?);
                 }
+                let any = typed(self.builder.fold(equal, false), expr)?;
                 if *negated { typed(self.builder.not(any), expr) } else { Ok(any) }
             }
             Expr::Case { operand, conditions, else_result, .. } => {
@@ -149,7 +149,8 @@ impl<'a> Compiler<'a> {
             B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq => {
                 return self.compare(left, op, right, expr);
             }
-            B::Plus | B::Minus | B::Multiply | B::Divide | B::And | B::Or => {}
+            B::And | B::Or => return self.chain(op, expr),
+            B::Plus | B::Minus | B::Multiply | B::Divide => {}
             other => {
                 return refused(expr, &format!("the operator {other}"), "see docs/spec/program.md");
             }
@@ -159,11 +160,27 @@ impl<'a> Compiler<'a> {
             B::Plus => self.builder.add(a, b),
             B::Minus => self.builder.sub(a, b),
             B::Multiply => self.builder.mul(a, b),
-            B::And => self.builder.and(a, b),
-            B::Or => self.builder.or(a, b),
             _ => return self.divide(a, b, expr),
         };
         typed(made, expr)
+    }
+
+    /// `a AND b AND …`, or the same with `OR`, however long.
+    fn chain(&mut self, op: &BinaryOperator, expr: &Expr) -> Made {
+        let (mut links, mut rest) = (Vec::new(), vec![expr]);
+        while let Some(link) = rest.pop() {
+            match link {
+                Expr::BinaryOp { left, op: same, right } if same == op => {
+                    rest.extend([right.as_ref(), left.as_ref()]);
+                }
+                Expr::Nested(inner) if matches!(inner.as_ref(), Expr::BinaryOp { op: same, .. } if same == op) =>
+                {
+                    rest.push(inner);
+                }
+                other => links.push(self.truth(other)?),
+            }
+        }
+        typed(self.builder.fold(links, *op == BinaryOperator::And), expr)
     }
 
     /// Division by a number everyone knows, whose reciprocal is a decimal.
