@@ -134,7 +134,7 @@ kinds! {
         "More was asked for than one address or one participant may.",
         "wait as long as the Retry-After header says";
     TOO_MANY_TAGS = 429, "tag-allowance",
-        "The participant's allowance of subject IDs is used up for now. All its keys share one.",
+        "The participant's allowance of subject IDs, which all its keys share, is used up.",
         "wait as long as the Retry-After header says";
     INTERNAL = 500, "internal",
         "The platform failed to do what it should.",
